@@ -1,0 +1,132 @@
+/** What the API shows: hosts, namespaces, holders, sandboxes, events, the fleet's status. Times are RFC 3339 in UTC. */
+import { z } from 'zod';
+import { Capacity, HostFacts, HostId, HostStatus, Labels } from './host.ts';
+import { ScanCounts } from './inventory.ts';
+import { BootId, HolderKind, NamespaceKey, NamespaceType } from './namespace.ts';
+import { ExitStatus, IdRange, SandboxNamespace, SandboxSpec, SandboxState, Wanted, WireError } from './sandbox.ts';
+
+const Time = z.iso.datetime();
+
+export const Host = z.object({
+  id: HostId,
+  name: z.string(),
+  status: HostStatus,
+  statusReason: z.string(),
+  bootId: BootId.nullable(),
+  labels: Labels,
+  capacity: Capacity,
+  used: Capacity.describe('what placements that are not ended take'),
+  facts: HostFacts.nullable().describe('null until its agent has said hello'),
+  lastBeatAt: Time.nullable(),
+  lastReportAt: Time.nullable().describe('when the last inventory report was committed'),
+  scan: ScanCounts.nullable(),
+  namespaces: z.int().nonnegative().describe('current ones'),
+  enrolledAt: Time,
+});
+export type Host = z.infer<typeof Host>;
+
+export const Namespace = z.object({
+  id: z
+    .string()
+    .regex(/^[0-9]{1,19}$/)
+    .describe('nsfleet’s own number of this namespace, unique in the fleet and for ever'),
+  hostId: HostId,
+  hostName: z.string(),
+  bootId: BootId,
+  type: NamespaceType,
+  key: NamespaceKey,
+  inode: z.number().int().nonnegative(),
+  parent: NamespaceKey.nullable(),
+  owner: NamespaceKey.nullable(),
+  ownerUid: z.number().int().nullable(),
+  processCount: z.number().int(),
+  leader: z.object({ pid: z.number().int(), uid: z.number().int(), comm: z.string(), command: z.string() }).nullable(),
+  sandbox: z.object({ id: z.uuid(), name: z.string() }).nullable().describe('the sandbox that was given it'),
+  firstSeen: Time,
+  lastSeen: Time,
+  current: z.boolean(),
+});
+export type Namespace = z.infer<typeof Namespace>;
+
+export const Holder = z.object({
+  kind: HolderKind,
+  pid: z.int().nullable(),
+  start: z.string().nullable(),
+  uid: z.int().nullable(),
+  comm: z.string().nullable(),
+  namespace: z.object({ id: z.string(), type: NamespaceType, key: NamespaceKey }).nullable().describe('for kinds parent and owner'),
+});
+export type Holder = z.infer<typeof Holder>;
+
+export const NamespaceDetail = Namespace.extend({
+  holders: z.array(Holder),
+  parentId: z.string().nullable(),
+  ownerId: z.string().nullable(),
+});
+export type NamespaceDetail = z.infer<typeof NamespaceDetail>;
+
+/** Why a sandbox is where it is: how many hosts were seen and what each filter refused. Nomad’s AllocMetric, in short. */
+export const Decision = z.object({
+  hostsSeen: z.int().nonnegative(),
+  hostsFeasible: z.int().nonnegative(),
+  refusals: z.array(z.object({ filter: z.string(), reason: z.string(), hosts: z.int().positive() })),
+  scores: z
+    .array(z.object({ hostId: HostId, hostName: z.string(), score: z.number(), parts: z.record(z.string(), z.number()) }))
+    .describe('best first, at most 5'),
+  chosen: HostId.nullable(),
+});
+export type Decision = z.infer<typeof Decision>;
+
+export const Sandbox = z.object({
+  id: z.uuid(),
+  name: z.string(),
+  state: SandboxState,
+  wanted: Wanted,
+  generation: z.int().positive(),
+  labels: Labels,
+  autoRemove: z.boolean(),
+  spec: SandboxSpec,
+  hostId: HostId.nullable(),
+  hostName: z.string().nullable(),
+  placementId: z.uuid().nullable(),
+  idRange: IdRange.nullable(),
+  initPid: z.int().nullable(),
+  commandPid: z.int().nullable(),
+  namespaces: z.array(SandboxNamespace),
+  exit: ExitStatus.nullable(),
+  error: WireError.nullable(),
+  decision: Decision.nullable(),
+  createdAt: Time,
+  startedAt: Time.nullable(),
+  endedAt: Time.nullable(),
+});
+export type Sandbox = z.infer<typeof Sandbox>;
+
+export const Event = z.object({
+  seq: z
+    .string()
+    .regex(/^[0-9]{1,19}$/)
+    .describe('one ordered sequence; read on from the last one seen'),
+  at: Time,
+  type: z
+    .string()
+    .describe('host.connected, host.rebooted, namespace.appeared, namespace.gone, sandbox.created, sandbox.placed, sandbox.<state> …'),
+  hostId: HostId.nullable(),
+  sandboxId: z.uuid().nullable(),
+  namespaceId: z.string().nullable(),
+  detail: z.record(z.string(), z.unknown()),
+});
+export type Event = z.infer<typeof Event>;
+
+export const FleetStatus = z.object({
+  version: z.string(),
+  controllerId: z.string(),
+  ok: z.boolean(),
+  problems: z.array(z.string()).describe('what is wrong with the fleet, in sentences; empty when ok'),
+  database: z.object({ ok: z.boolean(), version: z.string(), migration: z.string() }),
+  nats: z.object({ ok: z.boolean(), server: z.string(), version: z.string() }),
+  hosts: z.record(HostStatus, z.int()),
+  namespaces: z.record(NamespaceType, z.int()),
+  sandboxes: z.partialRecord(SandboxState, z.int()),
+});
+export type FleetStatus = z.infer<typeof FleetStatus>;

@@ -1,0 +1,169 @@
+/**
+ * A **sandbox** is what a user asked for: a spec, and the wish that it run or stop. A **placement** is one sandbox on one
+ * host, once.
+ *
+ * States of a placement, each told by the kernel and not by hope:
+ * - `placed`: a host is chosen and the choice is committed; the host has not answered yet.
+ * - `running`: the command's execve succeeded.
+ * - `stopping`: a stop was asked for; the stop signal is out, the grace period runs.
+ * - `stopped`: the command ended and everything it left was killed. Has an exit status.
+ * - `failed`: it never ran; the error says which step refused. Nothing of it is left on the host.
+ * - `lost`: it ran, and the host cannot say how it ended (reboot, its shim killed).
+ * - `removed`: gone from the host with its directory; only its history is kept.
+ */
+import { z } from 'zod';
+import { Labels } from './host.ts';
+import { NamespaceKey, NamespaceType } from './namespace.ts';
+import { SignalName } from './signal.ts';
+
+export const sandboxStates = ['placed', 'running', 'stopping', 'stopped', 'failed', 'lost', 'removed'] as const;
+export const SandboxState = z.enum(sandboxStates);
+export type SandboxState = z.infer<typeof SandboxState>;
+
+/** The one transition table. What is not listed is refused, whoever asks. */
+const transitions: Record<SandboxState, readonly SandboxState[]> = {
+  placed: ['running', 'stopping', 'stopped', 'failed', 'lost', 'removed'],
+  running: ['stopping', 'stopped', 'lost', 'removed'],
+  stopping: ['stopped', 'failed', 'lost', 'removed'],
+  stopped: ['removed'],
+  failed: ['removed'],
+  // A host that was silent may yet tell how it ended.
+  lost: ['running', 'stopped', 'removed'],
+  removed: [],
+};
+
+/** True where a sandbox may go from `from` to `to`. Staying is not a transition. */
+export function mayBecome(from: SandboxState, to: SandboxState): boolean {
+  return transitions[from].includes(to);
+}
+
+/** Nothing of it runs any more. */
+export function isEnded(state: SandboxState): boolean {
+  return state === 'stopped' || state === 'failed' || state === 'lost' || state === 'removed';
+}
+
+export const Wanted = z.enum(['running', 'stopped', 'removed']);
+export type Wanted = z.infer<typeof Wanted>;
+
+/** RFC 1123, so that it can be a hostname too. */
+export const SandboxName = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and - inside, at most 63');
+
+const AbsolutePath = z
+  .string()
+  .min(1)
+  .max(4095)
+  .regex(/^\/[^\0]*$/, 'an absolute path without NUL');
+
+const NoNul = z
+  .string()
+  .max(131_072)
+  .regex(/^[^\0]*$/, 'text without NUL');
+
+export const SandboxRoot = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('host') }).describe('/usr of the host read-only, minimal /etc and /dev, tmpfs elsewhere'),
+  z
+    .strictObject({
+      type: z.literal('directory'),
+      path: AbsolutePath.describe('a directory on the host that holds a root file system'),
+      writable: z.boolean().default(true).describe('true: overlayfs, changes are dropped with the sandbox; false: read-only'),
+    })
+    .describe('a directory under overlayfs'),
+]);
+export type SandboxRoot = z.infer<typeof SandboxRoot>;
+
+export const EnvironmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/);
+export const Command = z
+  .array(NoNul)
+  .min(1)
+  .max(4096)
+  .refine((argv) => argv[0] !== '', 'argv[0] is empty')
+  .describe('argv');
+export const UserIds = z.strictObject({
+  uid: z.int().min(0).max(65_534),
+  gid: z.int().min(0).max(65_534),
+});
+
+/** What the user asks for. Every default is written down here and nowhere else. */
+export const SandboxSpec = z.strictObject({
+  command: Command,
+  env: z.record(EnvironmentName, NoNul).default({}).describe('the whole environment beside PATH, HOME, HOSTNAME; nothing is inherited'),
+  cwd: AbsolutePath.default('/'),
+  user: UserIds.default({ uid: 0, gid: 0 }).describe('ids inside; root inside is an unprivileged id outside'),
+  hostname: z
+    .string()
+    .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/)
+    .optional()
+    .describe('default: the sandbox’s name'),
+  root: SandboxRoot.default({ type: 'host' }),
+  constraint: z.string().max(4096).optional().describe('CEL over `host`: host.labels, host.facts, host.name, host.id'),
+  logMaxBytes: z.int().min(4096).max(1_073_741_824).default(1_048_576).describe('per stream; at the limit the log is rotated once'),
+  stopSignal: SignalName.default('SIGTERM'),
+  stopGraceMs: z.int().min(0).max(3_600_000).default(10_000),
+});
+export type SandboxSpec = z.infer<typeof SandboxSpec>;
+export type SandboxSpecInput = z.input<typeof SandboxSpec>;
+
+/** What a user sends to make one. */
+export const SandboxRequest = z.strictObject({
+  name: SandboxName.optional().describe('default: two words and four digits'),
+  labels: Labels.default({}),
+  autoRemove: z.boolean().default(false).describe('remove it when it has ended (docker’s --rm)'),
+  spec: SandboxSpec,
+});
+export type SandboxRequest = z.infer<typeof SandboxRequest>;
+
+/** How a command ended. Exactly one of the two is set, as waitid(2) tells. */
+export const ExitStatus = z.object({
+  code: z.int().min(0).max(255).nullable(),
+  signal: z.int().min(1).max(64).nullable(),
+});
+export type ExitStatus = z.infer<typeof ExitStatus>;
+
+/** An error as it crosses a boundary; the catalogue is in errors.ts. */
+export const WireError = z.object({
+  code: z.string(),
+  message: z.string(),
+  attempted: z.string(),
+  target: z.string(),
+  reason: z.string(),
+  remedy: z.string(),
+});
+export type WireError = z.infer<typeof WireError>;
+
+/** A namespace that a sandbox really got, read back from the kernel. */
+export const SandboxNamespace = z.object({ type: NamespaceType, key: NamespaceKey, inode: z.int().nonnegative() });
+
+/** What the agent tells of one placement. `statusSeq` grows with every status of a placement; an older one is ignored. */
+export const PlacementStatus = z.object({
+  placementId: z.uuid(),
+  sandboxId: z.uuid(),
+  generation: z.int().positive().describe('of the desired state that this answers'),
+  statusSeq: z.int().positive(),
+  state: SandboxState,
+  initPid: z.int().positive().nullable(),
+  commandPid: z.int().positive().nullable(),
+  namespaces: z.array(SandboxNamespace).max(8),
+  exit: ExitStatus.nullable(),
+  error: WireError.nullable(),
+  startedAt: z.iso.datetime().nullable(),
+  endedAt: z.iso.datetime().nullable(),
+});
+export type PlacementStatus = z.infer<typeof PlacementStatus>;
+
+/** A run of 65,536 host ids. Recorded by the controller, never shared by two live placements of a host. */
+export const IdRange = z.object({ start: z.int().min(100_000).max(4_294_901_760), count: z.int().positive() });
+export type IdRange = z.infer<typeof IdRange>;
+
+/** What a host is to do about one placement. Repeatable: the highest generation wins. */
+export const DesiredPlacement = z.object({
+  placementId: z.uuid(),
+  sandboxId: z.uuid(),
+  name: SandboxName,
+  generation: z.int().positive(),
+  wanted: Wanted,
+  stopSignal: SignalName.optional().describe('overrides the spec’s for this stop'),
+  stopGraceMs: z.int().nonnegative().optional(),
+  idRange: IdRange.nullable(),
+  spec: SandboxSpec,
+});
+export type DesiredPlacement = z.infer<typeof DesiredPlacement>;
