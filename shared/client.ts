@@ -33,10 +33,7 @@ export function createClient(baseUrl: string, token: string): Client {
     baseUrl,
     async call<N extends RouteName>(name: N, call: Call<N> = {}): Promise<Reply<N>> {
       const route: Route = api[name];
-      const url = new URL(routePath(route.path, (call.params ?? {}) as Record<string, string>), baseUrl);
-      for (const [key, value] of Object.entries((call.query ?? {}) as Record<string, unknown>)) {
-        if (value !== undefined) url.searchParams.set(key, String(value));
-      }
+      const url = addressOf(baseUrl, route, call.params ?? {}, call.query ?? {});
       const response = await request(url, {
         method: route.method,
         headers: {
@@ -59,6 +56,19 @@ export function createClient(baseUrl: string, token: string): Client {
     },
     raw: (path) => request(new URL(path, baseUrl), { headers }),
   };
+}
+
+type Values = Readonly<Record<string, string | number | boolean | undefined>>;
+
+function addressOf(baseUrl: string, route: Route, params: Values, query: Values): URL {
+  const url = new URL(routePath(route.path, texts(params)), baseUrl);
+  url.search = new URLSearchParams(texts(query)).toString();
+  return url;
+}
+
+function texts(values: Values): Record<string, string> {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([key, value]) => [key, String(value)]));
 }
 
 async function request(url: URL, init: RequestInit): Promise<Response> {
