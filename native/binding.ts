@@ -1,0 +1,129 @@
+/**
+ * The door to libnsfleet.so, and the only file that knows koffi. Nothing is loaded before `loadNative` is called.
+ * Synchronous calls are short (at most about 0.2 ms); `scan`, which only reads, runs on a worker thread.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type * as Koffi from 'koffi';
+import { NsfleetError, errorText } from '#shared/errors.ts';
+import type { Calls } from './calls.ts';
+import { openDir, pipe, sealBytes, sealProgram, socketpair } from './descriptors.ts';
+import type { Fd } from './handles.ts';
+import { layoutText } from './layout.ts';
+import { openProcess, processStart, spawn } from './processes.ts';
+import { relate } from './relation.ts';
+import { createScanner } from './scanner.ts';
+import type { Child, NamespaceRelation, ProcessHandle, RelateTarget, Scan, SpawnRequest } from './types.ts';
+
+/** Every method throws NativeError with the step and errno that failed. */
+export type Native = {
+  /**
+   * All processes and namespaces that the procfs at `proc` (default /proc) shows. What may not be read is counted and
+   * left out. PROC_UNAVAILABLE if there is no procfs.
+   */
+  scan(options?: { proc?: string }): Promise<Scan>;
+  /** One namespace with its parent and owner. EINVAL at `check_nsfs`: the file is no namespace. */
+  relate(target: RelateTarget): NamespaceRelation;
+  /** A sealed copy of an executable: what runs from it cannot be overwritten through /proc/<pid>/exe (CVE-2019-5736). */
+  sealProgram(path: string): Fd;
+  /** A sealed memfd with `bytes`; `name` shows in /proc/<pid>/fd. */
+  sealBytes(bytes: Uint8Array, name: string): Fd;
+  /** Two ends of a unix stream. */
+  socketpair(): [Fd, Fd];
+  pipe(): { read: Fd; write: Fd };
+  /** ENOTDIR or ELOOP if `path` is a symbolic link. */
+  openDir(path: string): Fd;
+  /** Starts a program with an empty environment. Errors from both sides of exec; then no process is left. */
+  spawn(request: SpawnRequest): Child;
+  /** ESRCH: no such process; ESTALE: the pid belongs to another process now. */
+  openProcess(pid: number, startTicks: bigint): ProcessHandle;
+  /** Clock ticks since boot. ESRCH: no such process. */
+  processStart(pid: number): bigint;
+};
+
+export type LoadOptions = {
+  /** Path of libnsfleet.so; default native/build/libnsfleet.so. */
+  library?: string;
+  /** Rows of the first scan buffer, which grows by itself. */
+  scanRows?: { processes: number; namespaces: number };
+};
+
+/** Loads the library; NATIVE_UNAVAILABLE if it is missing, does not load, or was built from another nsfleet.h. */
+export function loadNative(options: LoadOptions = {}): Native {
+  const path = options.library ?? fileURLToPath(new URL('build/libnsfleet.so', import.meta.url));
+  const calls = openLibrary(path);
+  const scanner = createScanner(calls, options.scanRows);
+  return {
+    scan: ({ proc = '/proc' } = {}) => scanner(proc),
+    relate: (target) => relate(calls, target),
+    sealProgram: (path) => sealProgram(calls, path),
+    sealBytes: (bytes, name) => sealBytes(calls, bytes, name),
+    socketpair: () => socketpair(calls),
+    pipe: () => {
+      const [read, write] = pipe(calls);
+      return { read, write };
+    },
+    openDir: (path) => openDir(calls, path),
+    spawn: (request) => spawn(calls, request),
+    openProcess: (pid, startTicks) => openProcess(calls, pid, startTicks),
+    processStart: (pid) => processStart(calls, pid),
+  };
+}
+
+function openLibrary(path: string): Calls {
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+    const library = koffi.load(path);
+    checkLayout(library);
+    return declare(library);
+  } catch (error) {
+    throw new NsfleetError('NATIVE_UNAVAILABLE', {
+      attempted: 'load the native library',
+      target: path,
+      reason: errorText(error),
+      cause: error,
+    });
+  }
+}
+
+function checkLayout(library: Koffi.LibraryHandle): void {
+  const expected = layoutText();
+  const out = Buffer.alloc(expected.length * 2);
+  const result = library.func('int nsf_layout(void *out, uint32_t bytes)')(out, out.byteLength) as number;
+  const seen = out.toString('latin1', 0, out.indexOf(0));
+  if (result === 0 && seen === expected) return;
+  const lines = seen.split('\n');
+  const wrong = expected.split('\n').findIndex((line, index) => line !== lines[index]);
+  throw new Error(`it was built from another nsfleet.h: has "${lines[wrong] ?? ''}", expected "${expected.split('\n')[wrong] ?? ''}"`);
+}
+
+/** koffi passes the memory of a typed array itself to `void *`; nothing is copied. */
+function declare(library: Koffi.LibraryHandle): Calls {
+  const scan = library.func(
+    'int nsf_scan(const char *proc, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
+  );
+  return {
+    scanBytes: library.func('uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max)'),
+    scan: (proc, processMax, namespaceMax, buffer, error) =>
+      new Promise((resolve, reject) => {
+        scan.async(proc, processMax, namespaceMax, buffer, buffer.byteLength, error, (failure: Error | null, result: number) => {
+          // Naming both here keeps them from the garbage collector until the worker is done.
+          if (failure) reject(failure);
+          else resolve(buffer.byteLength > 0 && error.byteLength > 0 ? result : -1);
+        });
+      }),
+    relate: library.func('int nsf_relate(int32_t fd, const char *path, void *relation, void *error)'),
+    spawn: library.func(
+      'int nsf_spawn(int32_t program, void *argv, uint32_t argc, void *env, uint32_t envc, void *fds, uint32_t fd_count, uint32_t flags, void *child, void *error)',
+    ),
+    wait: library.func('int nsf_wait(int32_t pidfd, void *status, void *error)'),
+    processStart: library.func('int nsf_process_start(int32_t pid, void *start_ticks, void *error)'),
+    pidfdOpen: library.func('int nsf_pidfd_open(int32_t pid, uint64_t start_ticks, void *pidfd, void *error)'),
+    pidfdSignal: library.func('int nsf_pidfd_signal(int32_t pidfd, int32_t signal, void *error)'),
+    sealProgram: library.func('int nsf_seal_program(const char *path, void *fd, void *error)'),
+    sealBytes: library.func('int nsf_seal_bytes(void *bytes, uint64_t size, const char *name, void *fd, void *error)'),
+    pipe: library.func('int nsf_pipe(void *fds, void *error)'),
+    socketpair: library.func('int nsf_socketpair(void *fds, void *error)'),
+    openDir: library.func('int nsf_open_dir(const char *path, void *fd, void *error)'),
+  };
+}

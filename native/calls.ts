@@ -1,0 +1,28 @@
+/** The functions of nsfleet.h as koffi gives them; binding.ts alone makes them. Negative results are -errno. */
+export type Calls = {
+  scanBytes(processMax: number, namespaceMax: number): number;
+  /** On a worker thread. BUFFER and ERROR must stay referenced until it is done. */
+  scan(proc: string, processMax: number, namespaceMax: number, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  relate(fd: number, path: string | null, relation: Uint8Array, error: Uint8Array): number;
+  spawn(
+    program: number,
+    argv: Uint8Array,
+    argc: number,
+    env: Uint8Array,
+    envc: number,
+    fds: Int32Array,
+    fdCount: number,
+    flags: number,
+    child: Uint8Array,
+    error: Uint8Array,
+  ): number;
+  wait(pidfd: number, status: Uint8Array, error: Uint8Array): number;
+  processStart(pid: number, startTicks: BigUint64Array, error: Uint8Array): number;
+  pidfdOpen(pid: number, startTicks: bigint, pidfd: Int32Array, error: Uint8Array): number;
+  pidfdSignal(pidfd: number, signal: number, error: Uint8Array): number;
+  sealProgram(path: string, fd: Int32Array, error: Uint8Array): number;
+  sealBytes(bytes: Uint8Array, size: number, name: string, fd: Int32Array, error: Uint8Array): number;
+  pipe(fds: Int32Array, error: Uint8Array): number;
+  socketpair(fds: Int32Array, error: Uint8Array): number;
+  openDir(path: string, fd: Int32Array, error: Uint8Array): number;
+};

@@ -1,0 +1,90 @@
+/**
+ * The structs of nsfleet.h as this side reads them: `whole` is the struct's size, every other entry [offset, bytes].
+ * binding.ts compares them with the library's own answer (nsf_layout) before the first call.
+ */
+export const ABI = 1;
+
+export const nsfError = { whole: 292, errnum: [0, 4], step: [4, 32], detail: [36, 256] } as const;
+
+export const nsfScan = {
+  whole: 72,
+  size: [0, 4],
+  version: [4, 4],
+  process_offset: [8, 8],
+  namespace_offset: [16, 8],
+  process_count: [24, 4],
+  process_bytes: [28, 4],
+  namespace_count: [32, 4],
+  namespace_bytes: [36, 4],
+  process_needed: [40, 4],
+  namespace_needed: [44, 4],
+  vanished: [48, 4],
+  unreadable_eacces: [52, 4],
+  unreadable_eperm: [56, 4],
+  unreadable_other: [60, 4],
+  unpinned: [64, 4],
+} as const;
+
+export const nsfProcess = {
+  whole: 80,
+  start_ticks: [0, 8],
+  pid: [8, 4],
+  ppid: [12, 4],
+  uid: [16, 4],
+  state: [20, 1],
+  comm_bytes: [21, 1],
+  comm: [24, 16],
+  ns: [40, 40],
+} as const;
+
+export const nsfNamespace = {
+  whole: 64,
+  id: [0, 8],
+  inode: [8, 8],
+  dev: [16, 8],
+  owner_uid: [24, 8],
+  leader_start_ticks: [32, 8],
+  leader_pid: [40, 4],
+  type: [44, 4],
+  parent: [48, 4],
+  owner: [52, 4],
+  process_count: [56, 4],
+} as const;
+
+export const nsfRelation = {
+  whole: 80,
+  id: [8, 8],
+  inode: [16, 8],
+  dev: [24, 8],
+  parent_id: [32, 8],
+  parent_inode: [40, 8],
+  owner_id: [48, 8],
+  owner_inode: [56, 8],
+  owner_uid: [64, 8],
+  type: [72, 4],
+} as const;
+
+export const nsfChild = { whole: 24, start_ticks: [8, 8], pid: [16, 4], pidfd: [20, 4] } as const;
+
+export const nsfExit = { whole: 24, running: [8, 4], code: [12, 4], signal: [16, 4] } as const;
+
+const structs = {
+  nsf_error: nsfError,
+  nsf_scan: nsfScan,
+  nsf_process: nsfProcess,
+  nsf_namespace: nsfNamespace,
+  nsf_relation: nsfRelation,
+  nsf_child: nsfChild,
+  nsf_exit: nsfExit,
+};
+
+/** The text that nsf_layout must give. */
+export function layoutText(): string {
+  const lines = [`abi ${ABI}`];
+  for (const [name, struct] of Object.entries(structs)) {
+    const { whole, ...fields } = struct;
+    lines.push(`${name} 0 ${whole}`);
+    for (const [field, [offset, bytes]] of Object.entries(fields)) lines.push(`${name}.${field} ${offset} ${bytes}`);
+  }
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,159 @@
+/*
+ * libnsfleet's ABI: the one door between TypeScript and the kernel calls that Node has not.
+ *
+ * Every function returns 0 or -errno and, when it fails, fills the struct nsf_error that it was given with the step
+ * that failed. All memory belongs to the caller. Nothing here prints, exits, allocates with malloc or keeps a global.
+ * File descriptors that are handed out are close-on-exec and belong to the caller.
+ *
+ * native/layout.ts repeats these layouts; binding.ts compares both at load (nsf_layout) and refuses a library that
+ * differs. Change NSF_ABI whenever a meaning changes that a layout does not show.
+ */
+#ifndef NSFLEET_H
+#define NSFLEET_H
+
+#include <stdint.h>
+
+#define NSF_ABI 1
+#define NSF_PUBLIC __attribute__((visibility("default")))
+
+/* The namespace types, in the order of lsns(8) and of enum nsf_link. */
+enum nsf_type { NSF_MNT, NSF_CGROUP, NSF_UTS, NSF_IPC, NSF_USER, NSF_PID, NSF_NET, NSF_TIME, NSF_TYPES };
+
+/* The links of /proc/<pid>/ns: the eight types, then what the process's next children get. */
+enum nsf_link { NSF_PID_FOR_CHILDREN = NSF_TYPES, NSF_TIME_FOR_CHILDREN, NSF_LINKS };
+
+struct nsf_error {
+    int32_t errnum;   /* positive errno, 0 if none */
+    char step[32];    /* what failed, e.g. "open_proc" */
+    char detail[256]; /* on what, e.g. a path; may be empty */
+};
+
+/* The head of a scan's buffer. Row sizes are in it so that a reader need not assume them. */
+struct nsf_scan {
+    uint32_t size;    /* of this struct */
+    uint32_t version; /* NSF_ABI */
+    uint64_t process_offset; /* from the start of the buffer, bytes */
+    uint64_t namespace_offset;
+    uint32_t process_count;
+    uint32_t process_bytes; /* of one row */
+    uint32_t namespace_count;
+    uint32_t namespace_bytes;
+    uint32_t process_needed; /* after -ENOSPC: rows that would have been enough at that moment */
+    uint32_t namespace_needed;
+    uint32_t vanished;       /* processes that ended while they were read: left out whole */
+    uint32_t unreadable_eacces; /* processes with at least one namespace link refused, by errno */
+    uint32_t unreadable_eperm;
+    uint32_t unreadable_other;
+    uint32_t unpinned; /* namespaces read without holding them open (too few descriptors): their inode may be reused */
+    uint32_t reserved;
+};
+
+struct nsf_process {
+    uint64_t start_ticks; /* since boot, in clock ticks (stat field 22) */
+    int32_t pid;
+    int32_t ppid;
+    uint32_t uid;        /* effective: the owner of /proc/<pid> is that whatever "dumpable" says (fs/proc task_dump_owner) */
+    uint8_t state;       /* R S D Z … (stat field 3) */
+    uint8_t comm_bytes;  /* 0…16 */
+    uint16_t reserved;
+    char comm[16];          /* raw bytes, not terminated; longer kernel thread names are cut */
+    int32_t ns[NSF_LINKS];  /* row of the namespace, or -1: unreadable, or a zombie has none */
+};
+
+struct nsf_namespace {
+    uint64_t id; /* NS_GET_ID: never reused; 0 where the kernel has none (before about 6.13) */
+    uint64_t inode;
+    uint64_t dev;
+    int64_t owner_uid; /* user namespaces: effective uid of the creator; others -1 */
+    uint64_t leader_start_ticks;
+    int32_t leader_pid; /* lowest pid in it; 0: no process is in it */
+    int32_t type;       /* enum nsf_type */
+    int32_t parent;     /* row; user and pid only; -1: none, or outside of the caller's sight */
+    int32_t owner;      /* row of the owning user namespace; -1 likewise */
+    uint32_t process_count; /* members; *_for_children do not count */
+    uint32_t reserved;
+};
+
+struct nsf_relation {
+    uint32_t size;
+    uint32_t version;
+    uint64_t id;
+    uint64_t inode;
+    uint64_t dev;
+    uint64_t parent_id; /* parent and owner: inode 0 means none, or outside of the caller's sight */
+    uint64_t parent_inode;
+    uint64_t owner_id;
+    uint64_t owner_inode;
+    int64_t owner_uid; /* as in nsf_namespace */
+    int32_t type;
+    int32_t reserved;
+};
+
+struct nsf_child {
+    uint32_t size;
+    uint32_t version;
+    uint64_t start_ticks;
+    int32_t pid;
+    int32_t pidfd;
+};
+
+struct nsf_exit {
+    uint32_t size;
+    uint32_t version;
+    int32_t running; /* 1: has not ended, the rest is 0 */
+    int32_t code;    /* 0…255, or -1 if ended by a signal */
+    int32_t signal;  /* 0 if it exited */
+    int32_t reserved;
+};
+
+/* Writes "abi N" and one line "struct.field offset size" for every field above. -ENOSPC if BYTES are too few. */
+NSF_PUBLIC int nsf_layout(char *out, uint32_t bytes);
+
+/* Bytes of a buffer for so many rows. */
+NSF_PUBLIC uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max);
+
+/*
+ * One pass over the procfs at PROC. BUFFER (8-byte aligned) holds nsf_scan_bytes(process_max, namespace_max) bytes and
+ * begins with struct nsf_scan afterwards. -ENOSPC: too small, process_needed and namespace_needed say what to try.
+ * Reads only, so it may run on any thread; a namespace stays open from its first sight to the end of the scan, so its
+ * inode number cannot pass to another one meanwhile.
+ */
+NSF_PUBLIC int nsf_scan(const char *proc, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes,
+                        struct nsf_error *error);
+
+/* Describes the namespace that FD, or if FD is -1 the file PATH (/proc/<pid>/ns/x or a bind mount of one), stands for. */
+NSF_PUBLIC int nsf_relate(int32_t fd, const char *path, struct nsf_relation *relation, struct nsf_error *error);
+
+#define NSF_SPAWN_NEW_SESSION 1u
+
+/*
+ * Starts the program open at PROGRAM (a sealed memfd): clone3(CLONE_VM | CLONE_VFORK), so the cost does not grow with
+ * the caller's memory (measured 0.07–0.13 ms at any size). ARGV is ARGC strings one after another, each with its NUL;
+ * ENV likewise. In the child FDS[i] is descriptor i, and nothing else is open. Signal mask empty, dispositions default.
+ * A failure on either side of exec is returned with its step; then no child is left.
+ */
+NSF_PUBLIC int nsf_spawn(int32_t program, const char *argv, uint32_t argc, const char *env, uint32_t envc,
+                         const int32_t *fds, uint32_t fd_count, uint32_t flags, struct nsf_child *child,
+                         struct nsf_error *error);
+
+/* The status of a child, which is reaped when it has ended. Never waits. -ECHILD: not a child, or reaped before. */
+NSF_PUBLIC int nsf_wait(int32_t pidfd, struct nsf_exit *status, struct nsf_error *error);
+
+/* Start time of PID in clock ticks since boot; -ESRCH if there is none. */
+NSF_PUBLIC int nsf_process_start(int32_t pid, uint64_t *start_ticks, struct nsf_error *error);
+
+/* A pidfd for the process PID that started at START_TICKS: -ESRCH if there is none, -ESTALE if PID is another one now. */
+NSF_PUBLIC int nsf_pidfd_open(int32_t pid, uint64_t start_ticks, int32_t *pidfd, struct nsf_error *error);
+NSF_PUBLIC int nsf_pidfd_signal(int32_t pidfd, int32_t signal, struct nsf_error *error);
+
+/* A sealed (SEAL, SHRINK, GROW, WRITE) memfd with the content of the file PATH, executable. */
+NSF_PUBLIC int nsf_seal_program(const char *path, int32_t *fd, struct nsf_error *error);
+/* A sealed memfd with BYTES, not executable where the kernel can say so (6.3); offset 0. */
+NSF_PUBLIC int nsf_seal_bytes(const void *bytes, uint64_t size, const char *name, int32_t *fd, struct nsf_error *error);
+
+NSF_PUBLIC int nsf_pipe(int32_t fds[2], struct nsf_error *error);       /* [0] reads, [1] writes */
+NSF_PUBLIC int nsf_socketpair(int32_t fds[2], struct nsf_error *error); /* unix stream */
+/* A directory for *at() calls and fsync. The last component may not be a symbolic link. */
+NSF_PUBLIC int nsf_open_dir(const char *path, int32_t *fd, struct nsf_error *error);
+
+#endif

@@ -1,0 +1,78 @@
+#include "nsfs.h"
+
+#include "nsfleet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+/* linux/nsfs.h of Debian 12 lacks NS_GET_ID, so all five stand here. */
+#define NSFS_GET_USERNS 0xb701u
+#define NSFS_GET_PARENT 0xb702u
+#define NSFS_GET_NSTYPE 0xb703u
+#define NSFS_GET_OWNER_UID 0xb704u
+#define NSFS_GET_ID 0x8008b70du
+#define NSFS_SUPER_MAGIC 0x6e736673
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+const char *const nsf_link_names[NSF_LINKS] = {"mnt", "cgroup", "uts", "ipc", "user", "pid", "net", "time",
+                                               "pid_for_children", "time_for_children"};
+
+static const int clone_flags[NSF_TYPES] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+                                           CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET, CLONE_NEWTIME};
+
+int nsf_link_type(int link) {
+    if (link == NSF_PID_FOR_CHILDREN)
+        return NSF_PID;
+    if (link == NSF_TIME_FOR_CHILDREN)
+        return NSF_TIME;
+    return link;
+}
+
+int nsf_nsfs_identify(int fd, struct nsf_nsfs *out) {
+    /* statx and not fstat: fstat is a symbol of glibc 2.33, and 2.28 is the floor. */
+    struct statx about;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO, &about) != 0)
+        return -errno;
+    out->inode = about.stx_ino;
+    out->dev = makedev(about.stx_dev_major, about.stx_dev_minor);
+    if (ioctl(fd, NSFS_GET_ID, &out->id) != 0)
+        out->id = 0;
+    return 0;
+}
+
+int nsf_nsfs_type(int fd) {
+    struct statfs about;
+    if (fstatfs(fd, &about) != 0)
+        return -errno;
+    if (about.f_type != NSFS_SUPER_MAGIC)
+        return -EINVAL;
+    int flag = ioctl(fd, NSFS_GET_NSTYPE);
+    if (flag < 0)
+        return -errno;
+    for (int type = 0; type < NSF_TYPES; type++)
+        if (clone_flags[type] == flag)
+            return type;
+    return -EINVAL;
+}
+
+int nsf_nsfs_parent(int fd) {
+    int parent = ioctl(fd, NSFS_GET_PARENT);
+    return parent < 0 ? -errno : parent;
+}
+
+int nsf_nsfs_owner(int fd) {
+    int owner = ioctl(fd, NSFS_GET_USERNS);
+    return owner < 0 ? -errno : owner;
+}
+
+int64_t nsf_nsfs_owner_uid(int fd) {
+    uid_t uid;
+    return ioctl(fd, NSFS_GET_OWNER_UID, &uid) == 0 ? (int64_t)uid : -1;
+}

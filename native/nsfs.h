@@ -1,0 +1,29 @@
+#ifndef NSF_NSFS_H
+#define NSF_NSFS_H
+
+#include <stdint.h>
+
+/* What one namespace file tells by itself. */
+struct nsf_nsfs {
+    uint64_t id; /* 0: the kernel has none */
+    uint64_t inode;
+    uint64_t dev;
+};
+
+/* /proc/<pid>/ns/<name>, indexed by enum nsf_link. */
+extern const char *const nsf_link_names[];
+
+/* The type that a link shows: pid_for_children shows a pid namespace. */
+int nsf_link_type(int link);
+
+/* 0 or -errno. */
+int nsf_nsfs_identify(int fd, struct nsf_nsfs *out);
+/* Index of the type (enum nsf_type), -EINVAL if FD is no namespace, or -errno. */
+int nsf_nsfs_type(int fd);
+/* A new descriptor, or -errno; -EPERM: there is none, or it is outside of the caller's sight (ioctl_nsfs(2)). */
+int nsf_nsfs_parent(int fd);
+int nsf_nsfs_owner(int fd);
+/* Effective uid of the creator of a user namespace, or -1. */
+int64_t nsf_nsfs_owner_uid(int fd);
+
+#endif

@@ -1,0 +1,36 @@
+#ifndef NSF_RAW_SYSCALL_H
+#define NSF_RAW_SYSCALL_H
+
+#include <sys/syscall.h>
+
+/*
+ * System calls that answer -errno and leave errno alone. The child of clone3(CLONE_VM) has the thread-local memory of
+ * the thread that it came from: what it wrote to errno there, it would write for that thread.
+ */
+#if defined(__x86_64__)
+static inline long nsf_raw(long number, long a, long b, long c, long d, long e) {
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#elif defined(__aarch64__)
+static inline long nsf_raw(long number, long a, long b, long c, long d, long e) {
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
+    return x0;
+}
+#else
+#error "nsf_raw is written for x86_64 and aarch64"
+#endif
+
+#endif
