@@ -1,0 +1,38 @@
+/** One `npm start` for one set of directories. */
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { NsfleetError } from '#shared/errors.ts';
+
+export type Lock = { [Symbol.dispose](): void };
+
+/**
+ * Takes the lock of `runtimeDir`, or fails with ALREADY_RUNNING and the holder's pid. It is a flock(2), which belongs to the open file
+ * and not to the process that asks for it: flock(1) takes it on our descriptor and exits, and the kernel drops it when we end, however.
+ */
+export function takeLock(runtimeDir: string): Lock {
+  mkdirSync(runtimeDir, { recursive: true, mode: 0o700 });
+  const path = join(runtimeDir, 'lock');
+  const fd = openSync(path, 'a+', 0o600);
+  const result = spawnSync('flock', ['--nonblock', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
+  if (result.status === 0) {
+    ftruncateSync(fd);
+    writeSync(fd, `${process.pid}\n`);
+    return {
+      [Symbol.dispose]() {
+        closeSync(fd);
+      },
+    };
+  }
+  closeSync(fd);
+  if (result.status === 1) {
+    const pid = readFileSync(path, 'utf8').trim();
+    throw new NsfleetError('ALREADY_RUNNING', { attempted: 'start a stack in', target: runtimeDir, reason: `process ${pid} runs one there` });
+  }
+  throw new NsfleetError('SETUP_FAILED', {
+    attempted: 'lock',
+    target: path,
+    reason: result.error?.message ?? (result.stderr.toString().trim() || `flock ended with ${result.status ?? result.signal}`),
+    remedy: 'install util-linux (flock)',
+  });
+}

@@ -1,0 +1,82 @@
+/** The embedded Postgres's data directory: made once, whole or not at all. */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { NsfleetError } from '#shared/errors.ts';
+import type { Say } from './progress.ts';
+import { run } from './run.ts';
+import type { RunResult } from './run.ts';
+
+/** initdb takes 1 to 3 s, with fsync on a slow disk longer. */
+const makeMs = 120_000;
+
+export const databaseUser = 'nsfleet';
+export const databaseName = 'nsfleet';
+
+export type Cluster = {
+  /** holds `bin/postgres` */
+  binaries: string;
+  dataDir: string;
+  /** mode 0600 */
+  passwordFile: string;
+};
+
+/** Makes the cluster where there is none: an interrupted attempt leaves nothing that a later one would take for a cluster. */
+export async function ensureCluster(cluster: Cluster, say: Say): Promise<void> {
+  if (existsSync(join(cluster.dataDir, 'PG_VERSION'))) return;
+  say(`postgres: making a database cluster in ${cluster.dataDir}`);
+  const staging = `${cluster.dataDir}.new`;
+  rmSync(staging, { recursive: true, force: true });
+  mkdirSync(dirname(cluster.dataDir), { recursive: true, mode: 0o700 });
+  const password = randomBytes(32).toString('base64url');
+  mkdirSync(dirname(cluster.passwordFile), { recursive: true, mode: 0o700 });
+  rmSync(cluster.passwordFile, { force: true });
+  writeFileSync(cluster.passwordFile, `${password}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  const initdb = unprivileged(join(cluster.binaries, 'bin', 'initdb'), [
+    `--pgdata=${staging}`,
+    `--username=${databaseUser}`,
+    `--pwfile=${cluster.passwordFile}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    '--data-checksums',
+  ]);
+  const env = postgresEnvironment();
+  check('initdb', await run(initdb.file, initdb.args, { env, cwd: '/', timeoutMs: makeMs }));
+  const single = unprivileged(join(cluster.binaries, 'bin', 'postgres'), ['--single', '-D', staging, 'postgres']);
+  const input = `CREATE DATABASE ${databaseName};\n`;
+  check('CREATE DATABASE', await run(single.file, single.args, { env, cwd: '/', timeoutMs: makeMs, input }));
+  renameSync(staging, cluster.dataDir);
+}
+
+export function clusterPassword(cluster: Cluster): string {
+  return readFileSync(cluster.passwordFile, 'utf8').trim();
+}
+
+/**
+ * Postgres refuses to run as root. A user namespace makes root an ordinary user to it, with no account and no change of ownership,
+ * also below a home directory of mode 0700.
+ */
+export function unprivileged(file: string, args: readonly string[]): { file: string; args: string[] } {
+  if (process.getuid?.() !== 0) return { file, args: [...args] };
+  return { file: 'unshare', args: ['--user', '--map-user=1000', '--map-group=1000', '--', file, ...args] };
+}
+
+/** Nothing of the caller's environment: no PG* variable may change what is started, and no secret may end there. */
+export function postgresEnvironment(): NodeJS.ProcessEnv {
+  return { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+}
+
+function check(step: string, result: RunResult): void {
+  // Single-user mode ends with 0 whatever the statement did.
+  const refused = /(FATAL|ERROR): .*/.exec(result.stderr);
+  if (result.code === 0 && refused === null) return;
+  throw new NsfleetError('POSTGRES_START_FAILED', {
+    attempted: 'make a database cluster:',
+    target: step,
+    reason: result.stderr.trim().split('\n').slice(-6).join('\n'),
+    remedy: 'do what the reason says, or give DATABASE_URL',
+  });
+}

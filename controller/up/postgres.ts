@@ -1,0 +1,127 @@
+/** The stack's own Postgres: one server process on loopback, its data kept from start to start. */
+import { createServer } from 'node:net';
+import { mkdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { NsfleetError } from '#shared/errors.ts';
+import { endProcess } from './end.ts';
+import { identify } from './identity.ts';
+import type { Identity } from './identity.ts';
+import { logTail, startPart } from './part.ts';
+import type { Part } from './part.ts';
+import { clusterPassword, databaseName, databaseUser, ensureCluster, postgresEnvironment, unprivileged } from './postgres-cluster.ts';
+import type { Cluster } from './postgres-cluster.ts';
+import type { Say } from './progress.ts';
+import { untilReady } from './ready.ts';
+
+/** Warm it takes 0.1 s; after a crash it replays its log first. */
+const readyMs = 60_000;
+/** A fast shutdown writes a checkpoint. */
+export const postgresGraceMs = 30_000;
+/** sun_path holds 108 bytes with its NUL; Postgres adds `/.s.PGSQL.<port>`. */
+const socketPathMax = 107 - '/.s.PGSQL.65535'.length;
+/** Between choosing a free port and binding it somebody else may take it. */
+const portAttempts = 5;
+
+export type PostgresServer = {
+  part: Part;
+  /** with the password: goes into files of mode 0600 only */
+  url: string;
+};
+
+/**
+ * Makes the cluster if need be, ends a server that an earlier start left on it, starts one and resolves when it takes connections.
+ * `onStarted` hears of the process before it is ready. POSTGRES_START_FAILED, CHILD_DIED or DEADLINE_EXCEEDED with the end of its log.
+ */
+export async function startPostgres(
+  cluster: Cluster,
+  dirs: { runtime: string; log: string },
+  say: Say,
+  onStarted: (part: Part) => void,
+  signal?: AbortSignal,
+): Promise<PostgresServer> {
+  await ensureCluster(cluster, say);
+  await endLeftServer(cluster.dataDir, say);
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freePort();
+    const command = unprivileged(join(cluster.binaries, 'bin', 'postgres'), ['-D', cluster.dataDir, ...settings(port, dirs.runtime)]);
+    const part = await startPart('postgres', { ...command, env: postgresEnvironment() }, dirs.log);
+    onStarted(part);
+    try {
+      await untilReady(part, readyMs, () => (isReady(cluster.dataDir, part.pid) ? true : null), signal);
+      const password = encodeURIComponent(clusterPassword(cluster));
+      return { part, url: `postgres://${databaseUser}:${password}@127.0.0.1:${port}/${databaseName}` };
+    } catch (error) {
+      const portTaken = error instanceof NsfleetError && error.code === 'CHILD_DIED' && logTail(part.logFile, 6).includes('Address already in use');
+      if (!portTaken || attempt === portAttempts) throw error;
+    }
+  }
+}
+
+function settings(port: number, runtimeDir: string): string[] {
+  const socketDir = join(runtimeDir, 'postgres');
+  mkdirSync(socketDir, { recursive: true, mode: 0o700 });
+  const values = {
+    port,
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: Buffer.byteLength(socketDir) <= socketPathMax ? socketDir : '',
+    unix_socket_permissions: '0600',
+    cluster_name: 'nsfleet',
+    max_connections: 200,
+    // Files in the data directory, which a start after a crash cleans: /dev/shm would keep them.
+    dynamic_shared_memory_type: 'mmap',
+    log_timezone: 'UTC',
+    timezone: 'UTC',
+  };
+  return Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+}
+
+/** postmaster.pid says on line 8 when connections are taken; on line 1 it names the server, which must be ours. */
+function isReady(dataDir: string, pid: number): boolean {
+  const lines = pidFile(dataDir);
+  return Number(lines[0]) === pid && lines[7]?.trim() === 'ready';
+}
+
+function pidFile(dataDir: string): string[] {
+  try {
+    return readFileSync(join(dataDir, 'postmaster.pid'), 'utf8').split('\n');
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * The server that runs on this data directory, or null. The pid in its file may meanwhile be anybody's: a Postgres server's working
+ * directory is its data directory.
+ */
+export function serverOn(dataDir: string): Identity | null {
+  const found = identify(Number(pidFile(dataDir)[0] ?? 0));
+  if (found === null) return null;
+  try {
+    return readlinkSync(`/proc/${found.pid}/cwd`) === realpathSync(dataDir) ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+async function endLeftServer(dataDir: string, say: Say): Promise<void> {
+  const left = serverOn(dataDir);
+  if (left !== null) {
+    say(`postgres: ending server ${left.pid}, which an earlier start left`);
+    await endProcess(left, 'SIGINT', postgresGraceMs);
+  }
+  // Postgres judges by the pid alone: where that is somebody else's process now, it would refuse for ever.
+  if (identify(Number(pidFile(dataDir)[0] ?? 0)) !== null) rmSync(join(dataDir, 'postmaster.pid'), { force: true });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
