@@ -8,7 +8,7 @@
  * the thread that it came from: what it wrote to errno there, it would write for that thread.
  */
 #if defined(__x86_64__)
-static inline long nsf_raw(long number, long a, long b, long c, long d, long e) {
+__attribute__((always_inline)) static inline long nsf_raw(long number, long a, long b, long c, long d, long e) {
     long result;
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = e;
@@ -19,7 +19,7 @@ static inline long nsf_raw(long number, long a, long b, long c, long d, long e) 
     return result;
 }
 #elif defined(__aarch64__)
-static inline long nsf_raw(long number, long a, long b, long c, long d, long e) {
+__attribute__((always_inline)) static inline long nsf_raw(long number, long a, long b, long c, long d, long e) {
     register long x8 __asm__("x8") = number;
     register long x0 __asm__("x0") = a;
     register long x1 __asm__("x1") = b;

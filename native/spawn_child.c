@@ -12,19 +12,25 @@
 #define CLOSE_RANGE_ON_EXEC 4u /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */
 #define SIGNALS 64
 
+/*
+ * AddressSanitizer marks frames in shadow memory and unmarks them on return. These never return, in the memory of a
+ * process that lives on, so its next mapping at the same place would look used.
+ */
+#define UNSANITIZED __attribute__((no_sanitize("address", "undefined")))
+
 /* The kernel's own struct sigaction, all zero: SIG_DFL. Large enough for both machines. */
 struct default_action {
     uint64_t words[4];
 };
 
-static int failed(struct nsf_launch *launch, const char *step, long result) {
+UNSANITIZED static int failed(struct nsf_launch *launch, const char *step, long result) {
     launch->failed_step = step;
     launch->failed_errnum = (int)-result;
     return 127;
 }
 
 /* CLONE_CLEAR_SIGHAND leaves ignored signals ignored, and Node ignores SIGPIPE. */
-static void reset_signals(void) {
+UNSANITIZED static void reset_signals(void) {
     const struct default_action action = {{0, 0, 0, 0}};
     const uint64_t none = 0;
     for (int number = 1; number <= SIGNALS; number++)
@@ -34,7 +40,7 @@ static void reset_signals(void) {
 }
 
 /* Out of the way of the numbers that are about to be used: then no dup3 below can overwrite one still needed. */
-static long move_up(int *fd, uint32_t count) {
+UNSANITIZED static long move_up(int *fd, uint32_t count) {
     if (*fd >= (int)count)
         return 0;
     long moved = nsf_raw(SYS_fcntl, *fd, F_DUPFD_CLOEXEC, (long)count, 0, 0);
@@ -44,7 +50,7 @@ static long move_up(int *fd, uint32_t count) {
     return 0;
 }
 
-int nsf_spawn_child(void *arg) {
+UNSANITIZED int nsf_spawn_child(void *arg) {
     struct nsf_launch *launch = arg;
     uint32_t count = launch->fd_count;
     long result = move_up(&launch->program, count);

@@ -1,0 +1,110 @@
+/**
+ * Builds libnsfleet.so and the static shim into native/build/. Plain JavaScript for Node ≥ 20, without dependencies,
+ * because it runs before `npm ci` has brought anything newer. A warm call only hashes the sources (a few ms).
+ *
+ *   node native/build.mjs [--sanitize] [--part library|shim]
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { findCompiler, run } from './compiler.mjs';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const outputs = { library: 'libnsfleet.so', shim: 'nsfleet-shim' };
+
+const warnings = ['-Wall', '-Wextra', '-Werror', '-Wformat=2', '-Wimplicit-fallthrough', '-Wstrict-prototypes', '-Wvla'];
+const language = ['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64', '-I.'];
+const hardening = ['-O2', '-fstack-protector-strong', '-fno-strict-aliasing'];
+const linking = ['-Wl,-z,relro', '-Wl,-z,now', '-Wl,-z,noexecstack'];
+const sanitizing = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer'];
+
+/** What is particular to each part. The sanitizers' run time cannot be linked statically, so that shim is dynamic. */
+const particular = {
+  library: () => ['-shared', '-fPIC', '-fvisibility=hidden', '-Wconversion', '-Wl,-z,defs'],
+  shim: (sanitize) => (sanitize ? ['-fPIE', '-pie'] : ['-fPIE', '-static-pie']),
+};
+
+/**
+ * Builds what is stale. `log` takes progress lines. Builds that run at the same time do not disturb each other: each
+ * works in a directory of its own and renames its result into place. A failed build throws with the compiler's words.
+ *
+ * @param {{ log?: (line: string) => void, sanitize?: boolean, parts?: ('library' | 'shim')[] }} [options]
+ * @returns {Promise<{ library: string, shim: string, compiler: string, built: boolean }>}
+ */
+export async function buildNative({ log = () => {}, sanitize = false, parts = ['library', 'shim'] } = {}) {
+  const directory = join(here, 'build', sanitize ? 'sanitize' : '.');
+  const states = await Promise.all(parts.map((part) => inspect(part, directory)));
+  const stale = states.filter((state) => state.compiler === undefined);
+  let compiler = states.find((state) => state.compiler !== undefined)?.compiler ?? '';
+  if (stale.length > 0) compiler = await build(stale, { directory, sanitize, log });
+  return { library: join(directory, outputs.library), shim: join(directory, outputs.shim), compiler, built: stale.length > 0 };
+}
+
+async function build(stale, { directory, sanitize, log }) {
+  const work = join(directory, `.work-${process.pid}-${randomBytes(4).toString('hex')}`);
+  await mkdir(work, { recursive: true });
+  try {
+    const compiler = await findCompiler({ work, log, sanitize });
+    await Promise.all(stale.map((state) => compilePart(state, { compiler, work, directory, sanitize, log })));
+    return compiler.name;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function compilePart({ part, sources, hash }, { compiler, work, directory, sanitize, log }) {
+  const name = outputs[part];
+  const started = Date.now();
+  const flags = [
+    ...language,
+    ...warnings,
+    ...(sanitize ? sanitizing : [...hardening, ...compiler.hardening]),
+    ...particular[part](sanitize),
+    ...linking,
+  ];
+  await run([...compiler.command, ...compiler.target(part), ...flags, ...sources, '-o', join(work, name)], { cwd: here, what: `build ${name}` });
+  await writeFile(join(work, `${name}.stamp`), JSON.stringify({ hash, compiler: compiler.name }));
+  // The stamp last: if this ends in between, the next call builds again.
+  await rename(join(work, name), join(directory, name));
+  await rename(join(work, `${name}.stamp`), join(directory, `${name}.stamp`));
+  log(`native: built ${name}${sanitize ? ' (sanitizers)' : ''} with ${compiler.name} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+}
+
+/** Sources and their hash; `compiler` only if the output is there and was made of the same. */
+async function inspect(part, directory) {
+  const sources = await list(part === 'library' ? '.' : 'shim', '.c');
+  if (sources.length === 0) throw new Error(`cannot build ${outputs[part]}: native/ holds no sources of it; check the clone out whole`);
+  const headers = [...(await list('.', '.h')), ...(await list('shim', '.h'))];
+  const digest = createHash('sha256');
+  for (const file of [...sources, ...headers, 'build.mjs', 'compiler.mjs']) {
+    digest.update(`${file}\0`).update(await readFile(join(here, file)));
+  }
+  digest.update(process.env.CC ?? '');
+  const hash = digest.digest('hex');
+  const name = outputs[part];
+  const present = new Set(await readdir(directory).catch(() => []));
+  if (!present.has(name) || !present.has(`${name}.stamp`)) return { part, sources, hash };
+  const stamp = JSON.parse(await readFile(join(directory, `${name}.stamp`), 'utf8'));
+  return { part, sources, hash, compiler: stamp.hash === hash ? stamp.compiler : undefined };
+}
+
+async function list(directory, extension) {
+  const names = await readdir(join(here, directory)).catch(() => []);
+  return names
+    .filter((name) => name.endsWith(extension))
+    .sort()
+    .map((name) => join(directory, name));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({ options: { sanitize: { type: 'boolean' }, part: { type: 'string', multiple: true } } });
+  try {
+    const { compiler, built } = await buildNative({ log: console.log, sanitize: values.sanitize, parts: values.part });
+    if (!built) console.log(`native: up to date (${compiler})`);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}
