@@ -50,4 +50,14 @@ export async function serverConfig(keys: NatsKeys, settings: ServerSettings): Pr
   return `${JSON.stringify(lines, null, 2)}\n`;
 }
 
-const unlimited = { subs: -1, data: -1, payload: -1, imports: -1, exports: -1, wildcards: true, conn: -1, leaf: -1, disallow_bearer: false };
+const unlimited = {
+  subs: -1,
+  data: -1,
+  payload: -1,
+  imports: -1,
+  exports: -1,
+  wildcards: true,
+  conn: -1,
+  leaf: -1,
+  disallow_bearer: false,
+};

@@ -42,7 +42,14 @@ function credentials(jwt: string, user: KeyPair): string {
 }
 
 async function userJwt(keys: AccountKeys, name: string, user: KeyPair, permissions: Permissions, subs: number): Promise<string> {
-  const claims = { ...permissions, subs, payload: payloadMaxBytes, data: -1, bearer_token: false, allowed_connection_types: ['STANDARD' as const] };
+  const claims = {
+    ...permissions,
+    subs,
+    payload: payloadMaxBytes,
+    data: -1,
+    bearer_token: false,
+    allowed_connection_types: ['STANDARD' as const],
+  };
   return encodeUser(name, user, fromPublic(keys.account), claims, { signer: keys.signer });
 }
 

@@ -27,7 +27,11 @@ export function takeLock(runtimeDir: string): Lock {
   closeSync(fd);
   if (result.status === 1) {
     const pid = readFileSync(path, 'utf8').trim();
-    throw new NsfleetError('ALREADY_RUNNING', { attempted: 'start a stack in', target: runtimeDir, reason: `process ${pid} runs one there` });
+    throw new NsfleetError('ALREADY_RUNNING', {
+      attempted: 'start a stack in',
+      target: runtimeDir,
+      reason: `process ${pid} runs one there`,
+    });
   }
   throw new NsfleetError('SETUP_FAILED', {
     attempted: 'lock',

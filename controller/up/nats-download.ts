@@ -40,7 +40,8 @@ export async function downloadNatsServer(cacheDir: string, say: Say): Promise<st
 
 /** Null when `<work>/root` holds the unpacked package, else why not. */
 async function fetchPackage(mirror: Mirror, work: string): Promise<string | null> {
-  for (const dir of ['lists/partial', 'cache/archives/partial', 'sources', 'root']) mkdirSync(join(work, dir), { recursive: true, mode: 0o700 });
+  for (const dir of ['lists/partial', 'cache/archives/partial', 'sources', 'root'])
+    mkdirSync(join(work, dir), { recursive: true, mode: 0o700 });
   writeFileSync(join(work, 'status'), '');
   writeFileSync(join(work, 'sources', 'debian.sources'), sourceText(mirror));
   writeFileSync(join(work, 'apt.conf'), aptConfiguration(work));

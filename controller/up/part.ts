@@ -28,7 +28,12 @@ export async function startPart(name: PartName, command: PartCommand, logDir: st
   const logFile = openLog(logDir, name);
   const fd = openSync(logFile, 'a', 0o600);
   try {
-    const child = spawn(command.file, command.args, { cwd: command.cwd ?? '/', env: command.env, detached: true, stdio: ['ignore', fd, fd] });
+    const child = spawn(command.file, command.args, {
+      cwd: command.cwd ?? '/',
+      env: command.env,
+      detached: true,
+      stdio: ['ignore', fd, fd],
+    });
     const ended = new Promise<string>((resolve) => {
       child.once('exit', (code, signal) => resolve(signal ?? `code ${code}`));
     });

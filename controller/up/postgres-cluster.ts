@@ -19,6 +19,8 @@ export type Cluster = {
   dataDir: string;
   /** mode 0600 */
   passwordFile: string;
+  /** over the settings of postgres.ts */
+  settings?: Readonly<Record<string, string>>;
 };
 
 /** Makes the cluster where there is none: an interrupted attempt leaves nothing that a later one would take for a cluster. */

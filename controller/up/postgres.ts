@@ -43,7 +43,11 @@ export async function startPostgres(
   await endLeftServer(cluster.dataDir, say);
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
-    const command = unprivileged(join(cluster.binaries, 'bin', 'postgres'), ['-D', cluster.dataDir, ...settings(port, dirs.runtime)]);
+    const command = unprivileged(join(cluster.binaries, 'bin', 'postgres'), [
+      '-D',
+      cluster.dataDir,
+      ...settings(port, dirs.runtime, cluster.settings),
+    ]);
     const part = await startPart('postgres', { ...command, env: postgresEnvironment() }, dirs.log);
     onStarted(part);
     try {
@@ -51,13 +55,14 @@ export async function startPostgres(
       const password = encodeURIComponent(clusterPassword(cluster));
       return { part, url: `postgres://${databaseUser}:${password}@127.0.0.1:${port}/${databaseName}` };
     } catch (error) {
-      const portTaken = error instanceof NsfleetError && error.code === 'CHILD_DIED' && logTail(part.logFile, 6).includes('Address already in use');
+      const portTaken =
+        error instanceof NsfleetError && error.code === 'CHILD_DIED' && logTail(part.logFile, 6).includes('Address already in use');
       if (!portTaken || attempt === portAttempts) throw error;
     }
   }
 }
 
-function settings(port: number, runtimeDir: string): string[] {
+function settings(port: number, runtimeDir: string, others: Readonly<Record<string, string>> = {}): string[] {
   const socketDir = join(runtimeDir, 'postgres');
   mkdirSync(socketDir, { recursive: true, mode: 0o700 });
   const values = {
@@ -71,6 +76,7 @@ function settings(port: number, runtimeDir: string): string[] {
     dynamic_shared_memory_type: 'mmap',
     log_timezone: 'UTC',
     timezone: 'UTC',
+    ...others,
   };
   return Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }

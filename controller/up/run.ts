@@ -7,7 +7,11 @@ export type RunResult = { code: number; stdout: string; stderr: string };
 const outputMaxChars = 64 * 1024;
 
 /** Exit code 127 where `file` cannot be started, 128 where a signal ended it; nothing is thrown. */
-export function run(file: string, args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; timeoutMs: number; input?: string }): Promise<RunResult> {
+export function run(
+  file: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; timeoutMs: number; input?: string },
+): Promise<RunResult> {
   return new Promise((resolve) => {
     const child = spawn(file, args, {
       cwd: options.cwd,

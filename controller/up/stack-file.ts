@@ -28,7 +28,11 @@ export function writeStarting(stackFile: string, parts: readonly (Identity & { n
   writeAtomically(startingFile(stackFile), { version: 1, bootId: bootId(), processes: recorded(parts) });
 }
 
-export function writeStack(stackFile: string, stack: Omit<Stack, 'version' | 'bootId' | 'processes'>, parts: readonly (Identity & { name: string })[]): void {
+export function writeStack(
+  stackFile: string,
+  stack: Omit<Stack, 'version' | 'bootId' | 'processes'>,
+  parts: readonly (Identity & { name: string })[],
+): void {
   writeAtomically(stackFile, Stack.parse({ version: 1, bootId: bootId(), ...stack, processes: recorded(parts) }));
 }
 

@@ -1,0 +1,29 @@
+/** Directories for one test file, under the user's cache and never in /tmp, gone when it ends. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { directories } from '#shared/config.ts';
+import type { Directories } from '#shared/config.ts';
+import { ownDirectory, testBase } from './own-directories.ts';
+
+export type TestDirectories = Directories & {
+  /** holds all the others, and whatever a test wants to put there */
+  root: string;
+  /** XDG variables that lead a child process to the same directories */
+  env: Record<string, string>;
+};
+
+/** Names stay short: sun_path holds 107 bytes. Removed after the file's tests, whether they passed or not. */
+export function temporaryDirectories(): TestDirectories {
+  mkdirSync(testBase(), { recursive: true, mode: 0o700 });
+  const root = mkdtempSync(join(testBase(), 't'));
+  ownDirectory(root);
+  after(() => {
+    rmSync(root, { recursive: true, force: true, maxRetries: 3 });
+  });
+  const names = { XDG_CONFIG_HOME: 'c', XDG_DATA_HOME: 'd', XDG_STATE_HOME: 's', XDG_RUNTIME_DIR: 'r', XDG_CACHE_HOME: 'k' };
+  const env = Object.fromEntries(Object.entries(names).map(([variable, name]) => [variable, join(root, name)]));
+  const dirs = directories({ ...env, HOME: root });
+  for (const dir of Object.values(dirs)) mkdirSync(dir, { recursive: true, mode: 0o700 });
+  return { ...dirs, root, env };
+}
