@@ -36,7 +36,7 @@ export const ReportedProcess = z.object({
     .regex(/^[0-9]{1,20}$/)
     .describe('start time in clock ticks since boot (field 22 of /proc/<pid>/stat): with the pid, the identity'),
   ppid: z.int().nonnegative(),
-  uid: z.int().nonnegative().describe('real uid as the agent sees it'),
+  uid: z.int().nonnegative().describe('effective uid as the agent sees it: the owner of /proc/<pid>'),
   comm: z.string().max(64),
   namespaces: z.array(NamespaceKey.nullable()).length(8).describe('in the order of namespaceTypes'),
   forChildren: z

@@ -1,0 +1,130 @@
+/** The agent's settings, from the environment, with XDG defaults so that `nsfleet-agent` also runs by hand. */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { directories, readSettings } from '#shared/config.ts';
+import type { Environment } from '#shared/config.ts';
+import { NsfleetError, errorText, issuesText } from '#shared/errors.ts';
+import { HostId, Labels } from '#shared/host.ts';
+
+/** What `nsfleet-agent enroll` leaves in the config directory beside the credentials. */
+export const Enrolment = z.object({ hostId: HostId, name: z.string().min(1).max(253), natsUrl: z.string().min(1) });
+export type Enrolment = z.infer<typeof Enrolment>;
+
+/** Bytes of a uid range: one sandbox sees ids 0 to 65,535. */
+export const idRangeSize = 65_536;
+/** Above systemd's container range (524,288 to 1,879,048,191), below 2^31 where some tools misread ids. */
+export const defaultIdPool = { start: 1_879_048_192, count: 4095 };
+
+const millis = (min: number, fallback: number) => z.coerce.number().int().min(min).max(3_600_000).default(fallback);
+
+const labelsText = z
+  .string()
+  .transform((text) => Object.fromEntries(text.split(',').map((pair) => splitOnce(pair.trim(), '='))))
+  .pipe(Labels);
+
+const idPoolText = z
+  .string()
+  .regex(/^[0-9]+:[0-9]+$/, 'start:count, e.g. 1879048192:4095')
+  .transform((text) => {
+    const [start, count] = splitOnce(text, ':');
+    return { start: Number(start), count: Number(count) };
+  })
+  .refine(({ start }) => start >= 100_000, 'starts below 100000: those ids belong to the host’s own users')
+  .refine(({ start, count }) => start + count * idRangeSize <= 2 ** 32 - 1, 'ends above the largest uid');
+
+const Variables = z.object({
+  NATS_URL: z.string().optional(),
+  NSFLEET_HOST_ID: HostId.optional(),
+  NSFLEET_AGENT_CREDENTIALS: z.string().optional(),
+  NSFLEET_AGENT_STATE: z.string().optional(),
+  NSFLEET_AGENT_HOST_NAME: z.string().min(1).max(253).optional(),
+  NSFLEET_AGENT_LABELS: labelsText.optional(),
+  NSFLEET_AGENT_MAX_SANDBOXES: z.coerce.number().int().min(0).max(100_000).default(1000),
+  NSFLEET_ID_POOL: idPoolText.default(defaultIdPool),
+  NSFLEET_SCAN_INTERVAL_MS: millis(20, 1000),
+  NSFLEET_BEAT_INTERVAL_MS: millis(100, 5000),
+  NSFLEET_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  NSFLEET_ALLOW_OLD_NATS: z.literal('1').optional(),
+});
+
+export type AgentSettings = {
+  natsUrl: string;
+  hostId: string;
+  /** NATS credentials, mode 0600 */
+  credentialsFile: string;
+  /** the state directory: placements, lock, epoch */
+  stateDirectory: string;
+  hostName: string;
+  labels: Labels;
+  maxSandboxes: number;
+  /** of ranges of 65,536 ids; meaningless for an unprivileged agent */
+  idPool: { start: number; count: number };
+  scanIntervalMs: number;
+  beatIntervalMs: number;
+  logLevel: string;
+  allowOldNats: boolean;
+};
+
+export type AgentFiles = { credentials: string; enrolment: string };
+
+/** Where enrolment puts things and `run` looks for them. */
+export function agentFiles(env: Environment): AgentFiles {
+  const { config } = directories(env);
+  return {
+    credentials: env['NSFLEET_AGENT_CREDENTIALS'] || join(config, 'agent.creds'),
+    enrolment: join(config, 'agent.json'),
+  };
+}
+
+/** Reads the environment, and the enrolment file for what it does not say. Throws CONFIG_INVALID. */
+export function readAgentSettings(env: Environment): AgentSettings {
+  const given = readSettings(Variables, env, 'nsfleet-agent');
+  const files = agentFiles(env);
+  const enrolled = given.NATS_URL !== undefined && given.NSFLEET_HOST_ID !== undefined ? null : readEnrolment(files.enrolment);
+  return {
+    natsUrl: given.NATS_URL ?? enrolled?.natsUrl ?? missing('NATS_URL', files.enrolment),
+    hostId: given.NSFLEET_HOST_ID ?? enrolled?.hostId ?? missing('NSFLEET_HOST_ID', files.enrolment),
+    credentialsFile: files.credentials,
+    stateDirectory: given.NSFLEET_AGENT_STATE ?? join(directories(env).state, 'agent'),
+    hostName: given.NSFLEET_AGENT_HOST_NAME ?? enrolled?.name ?? hostname(),
+    labels: given.NSFLEET_AGENT_LABELS ?? {},
+    maxSandboxes: given.NSFLEET_AGENT_MAX_SANDBOXES,
+    idPool: given.NSFLEET_ID_POOL,
+    scanIntervalMs: given.NSFLEET_SCAN_INTERVAL_MS,
+    beatIntervalMs: given.NSFLEET_BEAT_INTERVAL_MS,
+    logLevel: given.NSFLEET_LOG_LEVEL,
+    allowOldNats: given.NSFLEET_ALLOW_OLD_NATS === '1',
+  };
+}
+
+function readEnrolment(path: string): Enrolment | null {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw new NsfleetError('CONFIG_INVALID', { attempted: 'read', target: path, reason: errorText(error), cause: error });
+  }
+  try {
+    return Enrolment.parse(JSON.parse(text));
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? issuesText(error.issues) : 'not JSON';
+    throw new NsfleetError('CONFIG_INVALID', { attempted: 'read', target: path, reason, cause: error });
+  }
+}
+
+function missing(variable: string, file: string): never {
+  throw new NsfleetError('CONFIG_INVALID', {
+    attempted: 'read the settings of',
+    target: 'nsfleet-agent',
+    reason: `${variable} is not set and ${file} does not exist`,
+    remedy: 'enrol this host with `nsfleet-agent enroll --api URL --token-file F`',
+  });
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,48 @@
+/** Files that are whole after a power loss: a temporary file, fsync, rename, fsync of the directory. */
+import { open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { NsfleetError } from '#shared/errors.ts';
+
+/** Replaces `path`, mode 0600. After it resolves a power loss keeps the new content; before, the old or the new one. */
+export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    const file = await open(temporary, 'w', 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+  } catch (cause) {
+    throw stateUnusable('write', path, cause);
+  }
+}
+
+/** Makes renames and new entries in `directory` survive a power loss. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The content, or null if there is no such file. */
+export async function readIfThere(path: string): Promise<Buffer | null> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw stateUnusable('read', path, cause);
+  }
+}
+
+/** STATE_DIRECTORY_UNUSABLE with the errno's name: ENOSPC, EROFS, EACCES, EMFILE… */
+export function stateUnusable(attempted: string, path: string, cause: unknown): NsfleetError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new NsfleetError('STATE_DIRECTORY_UNUSABLE', { attempted, target: path, reason: code ?? message, cause });
+}

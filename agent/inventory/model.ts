@@ -1,0 +1,118 @@
+/**
+ * Scan rows → the keyed model that reports are made from. Pure.
+ *
+ * On kernels without NS_GET_ID (before about 6.13) an inode number passes from an ended namespace to a new one. There the
+ * agent counts a generation for each inode: it grows when the inode was absent from a scan and comes back. A namespace that
+ * ends and whose inode is taken again between two scans is not told apart: with ids it always is.
+ */
+import type { ProcessRow, Scan } from '#native/types.ts';
+import type { ReportedNamespace, ReportedProcess, ScanCounts } from '#shared/inventory.ts';
+import { namespaceKey, namespaceTypes } from '#shared/namespace.ts';
+import type { NamespaceKey } from '#shared/namespace.ts';
+import { cleanText } from './clean-text.ts';
+
+export type Model = {
+  /** by `type key` */
+  namespaces: ReadonlyMap<string, ReportedNamespace>;
+  /** by `pid start` */
+  processes: ReadonlyMap<string, ReportedProcess>;
+  counts: ScanCounts;
+};
+
+export const emptyModel: Model = {
+  namespaces: new Map(),
+  processes: new Map(),
+  counts: { processes: 0, unreadable: 0, vanished: 0, durationMicros: 0 },
+};
+
+/** Per inode: its generation, and whether the last scan saw it. Bounded by the most inodes in use at once: the kernel reuses them. */
+export type Generations = ReadonlyMap<number, { generation: number; present: boolean }>;
+
+export const namespaceMapKey = (row: { type: string; key: NamespaceKey }): string => `${row.type} ${row.key}`;
+export const processMapKey = (row: { pid: number; start: string }): string => `${row.pid} ${row.start}`;
+
+export type CommandOf = (pid: number, start: string) => string;
+
+/** `commandOf` gives a leader's command line, already cut and cleaned; `durationMicros` is how long the scan took. */
+export function buildModel(
+  scan: Scan,
+  generations: Generations,
+  commandOf: CommandOf,
+  durationMicros: number,
+): { model: Model; generations: Generations } {
+  const next = nextGenerations(scan, generations);
+  const keys = scan.namespaces.map((row) => namespaceKey(row.inode, row.id, row.id === null ? (next.get(row.inode)?.generation ?? 0) : 0));
+  const keyAt = (index: number | undefined): NamespaceKey | null => (index === undefined ? null : (keys[index] ?? null));
+  const byPid = new Map(scan.processes.map((row) => [row.pid, row]));
+
+  const namespaces = new Map<string, ReportedNamespace>();
+  scan.namespaces.forEach((row, index) => {
+    const key = keys[index];
+    if (key === undefined) return;
+    const reported: ReportedNamespace = {
+      type: row.type,
+      key,
+      inode: row.inode,
+      parent: keyAt(row.parentIndex),
+      owner: keyAt(row.ownerIndex),
+      ownerUid: row.ownerUid,
+      processCount: row.processCount,
+      leader: leaderOf(byPid.get(row.leaderPid), commandOf),
+    };
+    namespaces.set(namespaceMapKey(reported), reported);
+  });
+
+  const processes = new Map<string, ReportedProcess>();
+  for (const row of scan.processes) {
+    const reported: ReportedProcess = {
+      pid: row.pid,
+      start: row.startTicks,
+      ppid: row.ppid,
+      uid: row.uid,
+      comm: commText(row),
+      namespaces: namespaceTypes.map((_, position) => keyAt(row.ns[position])),
+      forChildren: [forChildren(row, pidPosition, pidForChildren, keyAt), forChildren(row, timePosition, timeForChildren, keyAt)],
+    };
+    processes.set(processMapKey(reported), reported);
+  }
+  const { EACCES, EPERM, other } = scan.counts.unreadable;
+  const counts = { processes: scan.processes.length, unreadable: EACCES + EPERM + other, vanished: scan.counts.vanished, durationMicros };
+  return { model: { namespaces, processes, counts }, generations: next };
+}
+
+const commMaxChars = 64;
+const pidPosition = namespaceTypes.indexOf('pid');
+const timePosition = namespaceTypes.indexOf('time');
+const pidForChildren = namespaceTypes.length;
+const timeForChildren = namespaceTypes.length + 1;
+
+/** The kernel's bytes come one character each; most are UTF-8. */
+function commText({ comm }: ProcessRow): string {
+  return cleanText(Buffer.from(comm, 'latin1').toString('utf8'), commMaxChars);
+}
+
+function forChildren(
+  row: ProcessRow,
+  own: number,
+  children: number,
+  keyAt: (index: number | undefined) => NamespaceKey | null,
+): NamespaceKey | null {
+  return row.ns[children] === row.ns[own] ? null : keyAt(row.ns[children]);
+}
+
+function leaderOf(row: ProcessRow | undefined, commandOf: CommandOf): ReportedNamespace['leader'] {
+  if (row === undefined) return null;
+  return { pid: row.pid, uid: row.uid, comm: commText(row), command: commandOf(row.pid, row.startTicks) };
+}
+
+function nextGenerations(scan: Scan, before: Generations): Generations {
+  const withoutId = scan.namespaces.filter((row) => row.id === null);
+  if (withoutId.length === 0 && before.size === 0) return before;
+  const next = new Map([...before].map(([inode, seen]) => [inode, { ...seen, present: false }]));
+  for (const { inode } of withoutId) {
+    const seen = before.get(inode);
+    const generation = seen === undefined ? 0 : seen.present ? seen.generation : seen.generation + 1;
+    next.set(inode, { generation, present: true });
+  }
+  return next;
+}
