@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Environment } from '#shared/config.ts';
-import { natsVersionMinimum, natsVersionSafe } from '#shared/nats-version.ts';
+import { isSafeNatsVersion } from '#shared/nats-version.ts';
 import { downloadNatsServer } from './nats-download.ts';
 import { run } from './run.ts';
 import type { Say } from './progress.ts';
@@ -13,7 +13,7 @@ export async function findNatsServer(env: Environment, cacheDir: string, say: Sa
   const asked = env['NATS_SERVER'];
   if (asked !== undefined && asked !== '') {
     const version = await versionOf(asked);
-    if (version === null || !natsVersionSafe(version)) {
+    if (version === null || !isSafeNatsVersion(version)) {
       throw new NsfleetError(version === null ? 'NATS_SERVER_MISSING' : 'NATS_TOO_OLD', {
         attempted: 'use NATS_SERVER',
         target: asked,
@@ -26,12 +26,12 @@ export async function findNatsServer(env: Environment, cacheDir: string, say: Sa
   for (const path of [...onPath(env), cached]) {
     const version = await versionOf(path);
     if (version === null) continue;
-    if (natsVersionSafe(version)) return path;
-    say(`nats-server: ${path} is ${version}, which has known holes (needed: ${natsVersionMinimum}): not used`);
+    if (isSafeNatsVersion(version)) return path;
+    say(`nats-server: ${path} is ${version}, which has known holes: not used`);
   }
   const downloaded = await downloadNatsServer(cacheDir, say);
   const version = await versionOf(downloaded);
-  if (version !== null && natsVersionSafe(version)) {
+  if (version !== null && isSafeNatsVersion(version)) {
     say(`nats-server: ${version} is ready`);
     return downloaded;
   }
