@@ -1,0 +1,127 @@
+/** The WebSocket routes: exec and logs. The first message is text (JSON), all others are binary frames of shared/frames.ts. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { WebSocket } from 'ws';
+import { z } from 'zod';
+import { sockets } from '#shared/api.ts';
+import { NsfleetError, issuesText } from '#shared/errors.ts';
+import { ExecRequest } from '#shared/messages.ts';
+import type { AgentStream, StreamEvents } from '../agent-stream.ts';
+import type { Metrics } from '../metrics.ts';
+import { createBridge } from './bridge.ts';
+import { toNsfleetError } from './failure.ts';
+
+const LogsRequest = z.strictObject({ follow: z.boolean() });
+export type LogsRequest = z.infer<typeof LogsRequest>;
+
+/** Opens a stream on the host of a sandbox, or throws what the client is to be told. */
+export type StreamOpener = {
+  exec(sandbox: string, request: ExecRequest, events: StreamEvents): Promise<AgentStream>;
+  logs(sandbox: string, request: LogsRequest, events: StreamEvents): Promise<AgentStream>;
+};
+
+/** Each costs up to half a MiB of buffers when both ends are slow. */
+const streamsMax = 1000;
+const firstMessageMs = 10_000;
+
+const Params = z.object({ sandbox: z.string().min(1).max(255) });
+
+export function addStreams(app: FastifyInstance, opener: StreamOpener, metrics: Metrics, ending: AbortSignal): void {
+  let open = 0;
+  const add = <T>(
+    name: keyof typeof sockets,
+    model: z.ZodType<T>,
+    start: (sandbox: string, request: T, events: StreamEvents) => Promise<AgentStream>,
+  ) => {
+    const kind = name === 'sandboxExec' ? 'exec' : 'logs';
+    app.route({
+      method: 'GET',
+      url: sockets[name].path,
+      schema: {
+        operationId: name,
+        summary: `${sockets[name].summary} (WebSocket)`,
+        description: `A WebSocket. The client's first message is JSON: ${JSON.stringify(z.toJSONSchema(model, { io: 'input' }))}. All others are binary frames: u8 version = 1, u8 kind, u32 sequence (big endian), payload.`,
+        tags: ['sandboxes'],
+        security: [{ bearer: [] }],
+        params: Params,
+      },
+      handler: refusePlainHttp,
+      wsHandler: (socket, request) => {
+        if (open >= streamsMax) {
+          createBridge(socket, () => undefined).fail(tooMany());
+          return;
+        }
+        open += 1;
+        metrics.streams.inc({ kind });
+        const onEnd = () => {
+          open -= 1;
+          metrics.streams.dec({ kind });
+        };
+        const { sandbox } = request.params as z.infer<typeof Params>;
+        serve(socket, request, ending, onEnd, model, (first, events) => start(sandbox, first, events));
+      },
+    });
+  };
+  add('sandboxExec', ExecRequest, opener.exec);
+  add('sandboxLogs', LogsRequest, opener.logs);
+}
+
+function serve<T>(
+  socket: WebSocket,
+  request: FastifyRequest,
+  ending: AbortSignal,
+  onEnd: () => void,
+  model: z.ZodType<T>,
+  start: (first: T, events: StreamEvents) => Promise<AgentStream>,
+): void {
+  const onEnding = () =>
+    bridge.fail(new NsfleetError('UNAVAILABLE', { attempted: 'serve', target: 'stream', reason: 'this controller is ending' }));
+  const bridge = createBridge(socket, () => {
+    clearTimeout(timer);
+    ending.removeEventListener('abort', onEnding);
+    onEnd();
+  });
+  const timer = setTimeout(() => bridge.fail(badFirst(`it did not come within ${firstMessageMs / 1000} s`)), firstMessageMs);
+  ending.addEventListener('abort', onEnding, { once: true });
+  let first = true;
+  socket.on('message', (data: Buffer, isBinary: boolean) => {
+    if (!first) return isBinary ? bridge.onMessage(data) : bridge.fail(badFirst('only the first message is text'));
+    first = false;
+    clearTimeout(timer);
+    if (isBinary) return bridge.fail(badFirst('it is binary'));
+    const parsed = parseFirst(model, data);
+    if (parsed instanceof NsfleetError) return bridge.fail(parsed);
+    start(parsed.value, bridge.events).then(bridge.attach, (error: unknown) => bridge.fail(toNsfleetError(error, request)));
+  });
+}
+
+function parseFirst<T>(model: z.ZodType<T>, data: Buffer): { value: T } | NsfleetError {
+  let value: unknown;
+  try {
+    value = JSON.parse(data.toString('utf8'));
+  } catch {
+    return badFirst('it is not JSON');
+  }
+  const parsed = model.safeParse(value);
+  return parsed.success ? { value: parsed.data } : badFirst(issuesText(parsed.error.issues).slice(0, 2000));
+}
+
+function badFirst(reason: string): NsfleetError {
+  return new NsfleetError('INVALID_INPUT', { attempted: 'read', target: 'the first message of the stream', reason });
+}
+
+function tooMany(): NsfleetError {
+  return new NsfleetError('UNAVAILABLE', {
+    attempted: 'open',
+    target: 'stream',
+    reason: `${streamsMax} streams are open on this controller`,
+  });
+}
+
+function refusePlainHttp(_request: FastifyRequest, _reply: FastifyReply): never {
+  throw new NsfleetError('INVALID_INPUT', {
+    attempted: 'open',
+    target: 'stream',
+    reason: 'this route is a WebSocket and the request is no upgrade',
+    remedy: 'open it with a WebSocket client',
+  });
+}
