@@ -1,0 +1,20 @@
+/** `nsfleet help [command…]` and `nsfleet help exit-codes`. */
+import { Command } from 'commander';
+import { usage } from '../failure.ts';
+import type { Attach } from '../program.ts';
+
+export function helpCommand(attach: Attach): Command {
+  const help = new Command('help').description('help for a command; `help exit-codes` lists exit codes').argument('[command...]');
+  return attach(help, async (session) => {
+    const [topic] = help.args;
+    if (topic === 'exit-codes') {
+      (await import('../exitCodes.ts')).printExitCodes(session);
+      return 0;
+    }
+    let at: Command | null = help.parent;
+    for (const name of help.args) at = at?.commands.find((child) => child.name() === name || child.aliases().includes(name)) ?? null;
+    if (at === null) throw usage('nsfleet help', `there is no command or topic \`${help.args.join(' ')}\``);
+    at.outputHelp();
+    return 0;
+  });
+}

@@ -1,0 +1,72 @@
+/** `nsfleet sandbox …`: the smaller ones; run and exec have files of their own. */
+import { Command } from 'commander';
+import type { Attach } from '../program.ts';
+import type { SandboxListOptions } from '../sandbox/list.ts';
+import type { LogsOptions } from '../sandbox/logs.ts';
+import type { RemoveOptions } from '../sandbox/remove.ts';
+import type { StopOptions } from '../sandbox/stop.ts';
+import { collect } from './repeat.ts';
+import { execCommand } from './sandboxExec.ts';
+import { runCommand } from './sandboxRun.ts';
+
+const which = 'name, id, or 4 or more digits of the id';
+
+export function sandboxCommand(attach: Attach): Command {
+  return new Command('sandbox')
+    .enablePositionalOptions()
+    .description('sandboxes: run, watch, enter and end them')
+    .addCommand(runCommand(attach))
+    .addCommand(listCommand(attach))
+    .addCommand(showCommand(attach))
+    .addCommand(execCommand(attach))
+    .addCommand(logsCommand(attach))
+    .addCommand(stopCommand(attach))
+    .addCommand(removeCommand(attach));
+}
+
+function listCommand(attach: Attach): Command {
+  const list = new Command('ls')
+    .alias('list')
+    .description('list sandboxes, newest first')
+    .option('-a, --all', 'ended ones too')
+    .option('--host <host>', 'on this host: id or name')
+    .option('--label <label>', 'with this label: key or key=value; may repeat', collect)
+    .option('--state <state>', 'placed, running, stopping, stopped, failed, lost or removed')
+    .option('-q, --quiet', 'ids only');
+  return attach(list, async (session) => (await import('../sandbox/list.ts')).listSandboxes(session, list.opts<SandboxListOptions>()));
+}
+
+function showCommand(attach: Attach): Command {
+  const show = new Command('show').description('show one sandbox').argument('<sandbox>', which);
+  return attach(show, async (session) => (await import('../sandbox/show.ts')).showSandbox(session, String(show.args[0])));
+}
+
+function logsCommand(attach: Attach): Command {
+  const logs = new Command('logs')
+    .description('print what its command wrote')
+    .argument('<sandbox>', which)
+    .option('-f, --follow', 'go on until it ends');
+  return attach(logs, async (session) =>
+    (await import('../sandbox/logs.ts')).printLogs(session, String(logs.args[0]), logs.opts<LogsOptions>()),
+  );
+}
+
+function stopCommand(attach: Attach): Command {
+  const stop = new Command('stop')
+    .description('send the stop signal, wait, then kill')
+    .argument('<sandbox...>', which)
+    .option('-s, --signal <signal>', 'stop signal instead of the sandbox’s own: TERM, SIGINT, 15 …')
+    .option('-g, --grace <duration>', 'time before it is killed: 10s, 500ms, 2m; a bare number is seconds');
+  return attach(stop, async (session) => (await import('../sandbox/stop.ts')).stopSandboxes(session, stop.args, stop.opts<StopOptions>()));
+}
+
+function removeCommand(attach: Attach): Command {
+  const remove = new Command('rm')
+    .alias('remove')
+    .description('remove ended sandboxes')
+    .argument('<sandbox...>', which)
+    .option('-f, --force', 'running ones too: they are killed');
+  return attach(remove, async (session) =>
+    (await import('../sandbox/remove.ts')).removeSandboxes(session, remove.args, remove.opts<RemoveOptions>()),
+  );
+}

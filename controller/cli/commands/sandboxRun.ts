@@ -1,0 +1,39 @@
+/** `nsfleet sandbox run`: its options and help. */
+import { Command } from 'commander';
+import type { Attach } from '../program.ts';
+import type { RunOptions } from '../sandbox/request.ts';
+import { collect } from './repeat.ts';
+
+export function runCommand(attach: Attach): Command {
+  const run = new Command('run')
+    .description('run a command in a new sandbox')
+    .usage('[options] [--] <command> [arguments...]')
+    .argument('<command...>', 'what to run; nsfleet’s own options stand before it')
+    .passThroughOptions()
+    .option('--name <name>', 'default: two words and four digits')
+    .option('--hostname <hostname>', 'default: the name')
+    .option('-l, --label <key=value>', 'label; may repeat', collect)
+    .option('--constraint <expression>', 'CEL over `host`: where it may run')
+    .option('--rm', 'remove it when it has ended')
+    .option('-d, --detach', 'print its id as soon as it runs, and leave it running')
+    .option('--dry-run', 'print where it would run and the plan; make nothing')
+    .option('-e, --env <name=value>', 'environment variable; NAME alone takes it from here; may repeat', collect)
+    .option('-w, --cwd <directory>', 'working directory inside; default: /')
+    .option('-u, --user <uid[:gid]>', 'ids inside; default: 0:0, which is an unprivileged id outside')
+    .option('--root <directory>', '`host` (its /usr, read-only), or a directory on the host that holds a root; default: host')
+    .option('--read-only', 'no writable layer over the root directory')
+    .option('--stop-signal <signal>', 'default: TERM')
+    .option('--stop-grace <duration>', 'time between stop signal and kill: 10s, 500ms, 2m; default: 10s')
+    .addHelpText('after', notes);
+  return attach(run, async (session) => (await import('../sandbox/run.ts')).runSandbox(session, run.args, run.opts<RunOptions>()));
+}
+
+const notes = `
+In the foreground the command's output is printed and its exit code kept (128 + signal number if a signal ended it). Ctrl-C and
+SIGTERM stop the sandbox; a second one kills it. With --json the output goes to standard error, the sandbox to standard output.
+
+Examples:
+  nsfleet sandbox run --rm -- sh -c 'hostname; id; ls /proc'
+  nsfleet sandbox run -d --name web --label app=web --constraint 'host.labels.zone == "a"' -- python3 -m http.server
+  nsfleet sandbox run --root /srv/roots/alpine --user 1000:1000 -w /tmp -- /bin/sh -c 'touch x'
+  nsfleet sandbox run --dry-run -- true`;

@@ -1,0 +1,41 @@
+/** How the CLI fails: one sentence with its code and what to do on standard error, nothing on standard output, an exit code. */
+import { CommanderError } from 'commander';
+import { NsfleetError, errorText } from '#shared/errors.ts';
+import { printable, printableJson } from './output/escape.ts';
+import type { Output } from './session.ts';
+
+/** The program's exit code for what was thrown, after it was told. Help and version that were asked for are no failure. */
+export function tellFailure(thrown: unknown, stderr: Output, json: boolean): number {
+  if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
+  const error = asFailure(thrown);
+  stderr.write(failureText(error, json));
+  return error.exitCode;
+}
+
+/** The text of a failure, as it is printed. */
+export function failureText(error: NsfleetError, json: boolean): string {
+  if (json) return `${printableJson({ error: error.toWire() })}\n`;
+  return `error: ${error.code}: ${printable(error.message)}\n  what to do: ${printable(error.remedy)}\n`;
+}
+
+/** Wrong arguments. `path` is the command as it is typed: `nsfleet sandbox run`. */
+export function usage(path: string, reason: string, cause?: unknown): NsfleetError {
+  return new NsfleetError('USAGE', { attempted: 'understand', target: path, reason, remedy: `see \`${path} --help\``, cause });
+}
+
+/** Commander's refusal as ours: `error: unknown option '--x'\n(Did you mean --y?)` on one line. */
+export function usageOf(path: string, refusal: CommanderError): NsfleetError {
+  const text = refusal.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ');
+  return usage(path, text, refusal);
+}
+
+function asFailure(thrown: unknown): NsfleetError {
+  if (thrown instanceof NsfleetError) return thrown;
+  return new NsfleetError('INTERNAL', {
+    attempted: 'run',
+    target: 'nsfleet',
+    reason: errorText(thrown),
+    remedy: 'this is a fault of the CLI itself: report it with the command line that led here',
+    cause: thrown,
+  });
+}

@@ -1,0 +1,54 @@
+/** `nsfleet host show`. */
+import type { Host } from '#shared/resources.ts';
+import { connect } from '../connection.ts';
+import { printBlock } from '../output/block.ts';
+import type { Field } from '../output/block.ts';
+import { printJson } from '../output/json.ts';
+import { bytesText } from '../output/sizes.ts';
+import { absoluteAndAgo } from '../output/times.ts';
+import type { Session } from '../session.ts';
+
+/** Prints one host, named by id or name. */
+export async function showHost(session: Session, name: string): Promise<number> {
+  const host = await connect(session).client.call('hostShow', { params: { host: name } });
+  if (session.json) printJson(session, host);
+  else printBlock(session, hostFields(host, session.now()));
+  return 0;
+}
+
+function hostFields(host: Host, now: Date): Field[] {
+  return [
+    ['ID', host.id],
+    ['Name', host.name],
+    ['Status', `${host.status}${host.statusReason === '' ? '' : `: ${host.statusReason}`}`],
+    ['Labels', Object.entries(host.labels).map(([key, value]) => `${key}=${value}`)],
+    ['Sandboxes', `${host.used.sandboxes} of ${host.capacity.sandboxes}`],
+    ['Id ranges', `${host.used.idRanges} of ${host.capacity.idRanges}`],
+    ['Namespaces', host.namespaces],
+    ['Boot', host.bootId],
+    ...factFields(host.facts),
+    ['Enrolled', absoluteAndAgo(host.enrolledAt, now)],
+    ['Last heard', absoluteAndAgo(host.lastBeatAt, now)],
+    ['Last report', absoluteAndAgo(host.lastReportAt, now)],
+    ['Last scan', scanText(host.scan)],
+  ];
+}
+
+function factFields(facts: Host['facts']): Field[] {
+  if (facts === null) return [['Facts', 'its agent has not said hello yet']];
+  return [
+    ['System', facts.operatingSystem],
+    ['Kernel', `${facts.kernelRelease} ${facts.architecture}`],
+    ['CPUs', facts.cpus],
+    ['Memory', bytesText(facts.memoryBytes)],
+    ['Agent', `${facts.agentVersion}, ${facts.privileged ? 'as root' : 'as a plain user'}`],
+    ['Namespace ids', facts.namespaceIds ? 'from the kernel (NS_GET_ID)' : 'inode and generation (kernel before 6.13)'],
+    ['Missing', facts.missing],
+  ];
+}
+
+function scanText(scan: Host['scan']): string {
+  if (scan === null) return '';
+  const { processes, unreadable, vanished, durationMicros } = scan;
+  return `${processes} processes in ${(durationMicros / 1000).toFixed(1)} ms, ${unreadable} unreadable, ${vanished} vanished`;
+}

@@ -1,0 +1,33 @@
+/** `show` prints one thing as `Key: value` lines, aligned, with deeper lines for lists. */
+import type { Session } from '../session.ts';
+import { printable } from './escape.ts';
+
+/** A value: text, a list that gets a line each, or nothing (shown as `-`). */
+export type Field = readonly [key: string, value: string | number | readonly string[] | null];
+
+/** The lines of a block. Values are escaped: they may come from a hostile process. */
+export function blockLines(fields: readonly Field[]): string[] {
+  const width = Math.max(0, ...fields.map(([key]) => key.length)) + 2;
+  return fields.flatMap(([key, value]) => {
+    const values = Array.isArray(value) ? (value as readonly string[]) : [value === null || value === '' ? '-' : String(value)];
+    const texts = values.length === 0 ? ['-'] : values;
+    return texts.map((text, index) => (index === 0 ? `${key}:`.padEnd(width) : ' '.repeat(width)) + printable(text));
+  });
+}
+
+/** Prints a block to standard output. */
+export function printBlock(session: Session, fields: readonly Field[]): void {
+  session.stdout.write(`${blockLines(fields).join('\n')}\n`);
+}
+
+/** `{a: '1', b: ''}` as `a=1, b`. */
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([key, value]) => (value === '' ? key : `${key}=${value}`))
+    .join(',');
+}
+
+/** An argv as a shell would take it, so that it can be read back: words with blanks or quotes are quoted. */
+export function commandText(argv: readonly string[]): string {
+  return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
+}

@@ -1,0 +1,67 @@
+/** Following a sandbox's output to its end, over connections that may break. */
+import { routePath, sockets } from '#shared/api.ts';
+import { backoffMs, sleep } from '#shared/async.ts';
+import { NsfleetError, fromWire } from '#shared/errors.ts';
+import type { Sandbox } from '#shared/resources.ts';
+import type { ExitStatus } from '#shared/sandbox.ts';
+import { isEnded } from '#shared/sandbox.ts';
+import type { Connection } from '../connection.ts';
+import type { Session } from '../session.ts';
+import { mayRepeat } from './create.ts';
+import type { Sink } from './stream.ts';
+import { openStream } from './stream.ts';
+
+/** A controller or agent that restarts is back before that. */
+const reconnectForMs = 60_000;
+const waitMs = 30_000;
+
+/** Hands the output to `sink` and returns how the command ended. A broken connection is made again and goes on where it broke. */
+export async function followToEnd(session: Session, connection: Connection, sandbox: Sandbox, sink: Sink): Promise<ExitStatus> {
+  const path = routePath(sockets.sandboxLogs.path, { sandbox: sandbox.id });
+  const seen = { stdout: 0, stderr: 0 };
+  let brokenAt: number | null = null;
+  for (let attempt = 0; ; attempt++) {
+    // The log starts again with every connection, unless its beginning was rotated away meanwhile.
+    const skip = resumePoint(session, sandbox, seen);
+    try {
+      const stream = await openStream(connection, path, { follow: true }, (channel, data) => {
+        brokenAt = null;
+        const from = Math.min(skip[channel], data.length);
+        skip[channel] -= from;
+        seen[channel] += data.length - from;
+        return from === data.length ? Promise.resolve() : sink(channel, data.subarray(from));
+      });
+      return (await stream.ended) ?? (await exitOf(connection, sandbox));
+    } catch (error) {
+      brokenAt ??= Date.now();
+      if (!mayRepeat(error) || Date.now() - brokenAt > reconnectForMs) throw error;
+    }
+    await sleep(100 + backoffMs(Math.min(attempt, 5), 100, 2000));
+  }
+}
+
+function resumePoint(
+  session: Session,
+  { spec, name }: Sandbox,
+  seen: { stdout: number; stderr: number },
+): { stdout: number; stderr: number } {
+  if (Math.max(seen.stdout, seen.stderr) < spec.logMaxBytes) return { ...seen };
+  session.stderr.write(`warning: the connection was lost and the log of ${name} was rotated: output here may be missing or repeated\n`);
+  return { stdout: 0, stderr: 0 };
+}
+
+/** How it ended, asked of the API. Throws the sandbox's own error where it never ran. */
+async function exitOf({ client }: Connection, { id, name }: Sandbox): Promise<ExitStatus> {
+  for (;;) {
+    const sandbox = await client.call('sandboxShow', { params: { sandbox: id }, query: { wait: 'stopped', waitMs } });
+    if (sandbox.exit !== null) return sandbox.exit;
+    if (sandbox.error !== null) throw fromWire(sandbox.error);
+    if (!isEnded(sandbox.state)) continue;
+    throw new NsfleetError('UNAVAILABLE', {
+      attempted: 'learn how it ended:',
+      target: name,
+      reason: `it is ${sandbox.state}: its host cannot tell its exit code`,
+      remedy: `\`nsfleet sandbox show ${name}\` tells what is known`,
+    });
+  }
+}

@@ -1,0 +1,80 @@
+/** `nsfleet sandbox run`. */
+import type { Client } from '#shared/client.ts';
+import { errorText, fromWire } from '#shared/errors.ts';
+import type { Sandbox } from '#shared/resources.ts';
+import type { ExitStatus } from '#shared/sandbox.ts';
+import { connect } from '../connection.ts';
+import type { Connection } from '../connection.ts';
+import { printable } from '../output/escape.ts';
+import { printJson } from '../output/json.ts';
+import type { Session } from '../session.ts';
+import { hearSignals } from '../signals.ts';
+import { createSandbox } from './create.ts';
+import { dryRun } from './dryRun.ts';
+import { followToEnd } from './follow.ts';
+import { sandboxRequest } from './request.ts';
+import type { RunOptions } from './request.ts';
+import { rawSink } from './sink.ts';
+import { exitCodeOf } from './status.ts';
+
+const waitMs = 30_000;
+
+/** Runs a command in a new sandbox. Returns 0 with `detach`, else the command's exit code. */
+export async function runSandbox(session: Session, command: readonly string[], options: RunOptions): Promise<number> {
+  const request = sandboxRequest(command, options, session.env);
+  const connection = connect(session);
+  if (options.dryRun === true) return dryRun(session, connection.client, request);
+  if (options.detach !== true) return runInForeground(session, connection, request);
+  const sandbox = await createSandbox(connection.client, request);
+  if (sandbox.state === 'failed' && sandbox.error !== null) throw fromWire(sandbox.error);
+  if (session.json) printJson(session, sandbox);
+  else session.stdout.write(`${sandbox.id}\n`);
+  return 0;
+}
+
+async function runInForeground(session: Session, connection: Connection, request: ReturnType<typeof sandboxRequest>): Promise<number> {
+  const { client } = connection;
+  let sandbox: Sandbox | null = null;
+  const stops: StopRequest[] = [];
+  // A signal that comes while the sandbox is being made stops it as soon as it has an id.
+  using _signals = hearSignals(session.signals, ['SIGINT', 'SIGTERM'], (signal, count) => {
+    const stop = count === 1 ? { signal: signal as 'SIGINT' | 'SIGTERM' } : { signal: 'SIGKILL' as const, graceMs: 0 };
+    if (sandbox === null) stops.push(stop);
+    else tell(session, client, sandbox, stop);
+  });
+  // Removed from here, when its output was read to the end: the host would take the log with it.
+  const created = await createSandbox(client, { ...request, autoRemove: false });
+  sandbox = created;
+  for (const stop of stops) tell(session, client, created, stop);
+  try {
+    if (created.state === 'failed' && created.error !== null) throw fromWire(created.error);
+    const output = session.json ? session.stderr : session.stdout;
+    const exit = await followToEnd(session, connection, created, rawSink(output, session.stderr));
+    if (session.json) printJson(session, await ended(client, created, exit));
+    return exitCodeOf(exit);
+  } finally {
+    if (request.autoRemove) await remove(session, client, created);
+  }
+}
+
+type StopRequest = { signal: 'SIGINT' | 'SIGTERM' | 'SIGKILL'; graceMs?: number };
+
+function tell(session: Session, client: Client, sandbox: Sandbox, body: StopRequest): void {
+  client.call('sandboxStop', { params: { sandbox: sandbox.id }, body }).catch((error: unknown) => {
+    session.stderr.write(`warning: ${body.signal} did not reach the sandbox: ${printable(errorText(error))}\n`);
+  });
+}
+
+/** The sandbox as it ended. The exit status comes by the stream a moment before it is in the database. */
+async function ended(client: Client, { id }: Sandbox, exit: ExitStatus): Promise<Sandbox> {
+  const sandbox = await client.call('sandboxShow', { params: { sandbox: id }, query: { wait: 'stopped', waitMs } });
+  return { ...sandbox, exit: sandbox.exit ?? exit };
+}
+
+async function remove(session: Session, client: Client, { id, name }: Sandbox): Promise<void> {
+  try {
+    await client.call('sandboxRemove', { params: { sandbox: id }, query: { force: 'true', wait: 'removed', waitMs } });
+  } catch (error) {
+    session.stderr.write(`warning: ${name} was not removed: ${printable(errorText(error))}\n`);
+  }
+}

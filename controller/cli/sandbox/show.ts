@@ -1,0 +1,70 @@
+/** `nsfleet sandbox show`. */
+import type { Sandbox } from '#shared/resources.ts';
+import type { SandboxRoot } from '#shared/sandbox.ts';
+import { connect } from '../connection.ts';
+import { commandText, printBlock } from '../output/block.ts';
+import type { Field } from '../output/block.ts';
+import { printJson } from '../output/json.ts';
+import { absoluteAndAgo, durationText, elapsedMs } from '../output/times.ts';
+import type { Session } from '../session.ts';
+import { decisionLines } from './decision.ts';
+import { exitText, statusText } from './status.ts';
+
+/** Prints one sandbox, named by name, id or a beginning of its id. */
+export async function showSandbox(session: Session, name: string): Promise<number> {
+  const sandbox = await connect(session).client.call('sandboxShow', { params: { sandbox: name } });
+  if (session.json) printJson(session, sandbox);
+  else printBlock(session, sandboxFields(sandbox, session.now()));
+  return 0;
+}
+
+function sandboxFields(sandbox: Sandbox, now: Date): Field[] {
+  const { spec, startedAt, endedAt, hostName, hostId, idRange } = sandbox;
+  const ran = startedAt === null ? null : durationText(elapsedMs(startedAt, endedAt, now));
+  return [
+    ['ID', sandbox.id],
+    ['Name', sandbox.name],
+    ['Status', statusText(sandbox, now)],
+    ['Wanted', `${sandbox.wanted} (generation ${sandbox.generation})`],
+    ['Exit', exitText(sandbox.exit)],
+    ...errorFields(sandbox),
+    ['Host', hostId === null ? null : `${hostName ?? '?'} (${hostId})`],
+    ['Placement', sandbox.placementId],
+    ['Decision', sandbox.decision === null ? null : decisionLines(sandbox.decision)],
+    ['Command', commandText(spec.command)],
+    ['Root', rootText(spec.root)],
+    ['Directory', spec.cwd],
+    [
+      'User',
+      `${spec.user.uid}:${spec.user.gid}${idRange === null ? '' : `, outside ${idRange.start}–${idRange.start + idRange.count - 1}`}`,
+    ],
+    ['Hostname', spec.hostname ?? sandbox.name],
+    // Values may be secrets; JSON has them for who asks.
+    ['Environment', Object.keys(spec.env)],
+    ['Stop', `${spec.stopSignal}, then after ${spec.stopGraceMs / 1000} s SIGKILL`],
+    ['Constraint', spec.constraint ?? null],
+    ['Labels', Object.entries(sandbox.labels).map(([key, value]) => `${key}=${value}`)],
+    ['Auto-remove', sandbox.autoRemove ? 'yes' : 'no'],
+    ['Init pid', sandbox.initPid],
+    ['Command pid', sandbox.commandPid],
+    ['Namespaces', sandbox.namespaces.map(({ type, inode, key }) => `${type.padEnd(6)} ${inode} (${key})`)],
+    ['Created', absoluteAndAgo(sandbox.createdAt, now)],
+    ['Started', absoluteAndAgo(startedAt, now)],
+    ['Ended', absoluteAndAgo(endedAt, now)],
+    ['Ran for', ran],
+  ];
+}
+
+function errorFields({ error }: Sandbox): Field[] {
+  return error === null
+    ? []
+    : [
+        ['Error', `${error.code}: ${error.message}`],
+        ['What to do', error.remedy],
+      ];
+}
+
+function rootText(root: SandboxRoot): string {
+  if (root.type === 'host') return 'host (its /usr, read-only)';
+  return `${root.path}${root.writable ? ' (changes are dropped with the sandbox)' : ' (read-only)'}`;
+}

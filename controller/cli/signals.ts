@@ -1,0 +1,24 @@
+/** Signals to the CLI while it stands for a command that runs elsewhere. */
+import type { SignalSource } from './session.ts';
+
+/** Calls `onSignal` for each of the signals with a count from 1, instead of ending the process; dispose to stop. */
+export function hearSignals(
+  source: SignalSource,
+  signals: readonly NodeJS.Signals[],
+  onSignal: (signal: NodeJS.Signals, count: number) => void,
+): Disposable {
+  let count = 0;
+  const listeners = signals.map((signal) => {
+    const listener = (): void => {
+      count += 1;
+      onSignal(signal, count);
+    };
+    source.on(signal, listener);
+    return { signal, listener };
+  });
+  return {
+    [Symbol.dispose]() {
+      for (const { signal, listener } of listeners) source.off(signal, listener);
+    },
+  };
+}
