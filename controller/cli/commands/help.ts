@@ -8,7 +8,7 @@ export function helpCommand(attach: Attach): Command {
   return attach(help, async (session) => {
     const [topic] = help.args;
     if (topic === 'exit-codes') {
-      (await import('../exitCodes.ts')).printExitCodes(session);
+      (await import('../exit-codes.ts')).printExitCodes(session);
       return 0;
     }
     let at: Command | null = help.parent;

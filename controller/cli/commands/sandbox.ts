@@ -6,8 +6,8 @@ import type { LogsOptions } from '../sandbox/logs.ts';
 import type { RemoveOptions } from '../sandbox/remove.ts';
 import type { StopOptions } from '../sandbox/stop.ts';
 import { collect } from './repeat.ts';
-import { execCommand } from './sandboxExec.ts';
-import { runCommand } from './sandboxRun.ts';
+import { execCommand } from './sandbox-exec.ts';
+import { runCommand } from './sandbox-run.ts';
 
 const which = 'name, id, or 4 or more digits of the id';
 

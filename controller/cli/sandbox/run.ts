@@ -10,7 +10,7 @@ import { printJson } from '../output/json.ts';
 import type { Session } from '../session.ts';
 import { hearSignals } from '../signals.ts';
 import { createSandbox } from './create.ts';
-import { dryRun } from './dryRun.ts';
+import { dryRun } from './dry-run.ts';
 import { followToEnd } from './follow.ts';
 import { sandboxRequest } from './request.ts';
 import type { RunOptions } from './request.ts';
