@@ -1,0 +1,23 @@
+/** The generated part of a host root's /etc. Pure. */
+import type { PlanOperation } from '#shared/plan.ts';
+import type { SandboxSpec } from '#shared/sandbox.ts';
+
+/** What an id has no name for shows as this one (fs.overflowuid). */
+const nobody = 65_534;
+
+/** passwd, group, hosts, hostname and nsswitch.conf with nothing in them of the host's. */
+export function etcOperations({ user }: Pick<SandboxSpec, 'user'>, hostname: string): PlanOperation[] {
+  const extraUser = user.uid === 0 || user.uid === nobody ? [] : [`user:x:${user.uid}:${user.gid}:user:/:/bin/sh`];
+  const extraGroup = user.gid === 0 || user.gid === nobody || user.gid === 5 ? [] : [`user:x:${user.gid}:`];
+  return [
+    file('passwd', ['root:x:0:0:root:/root:/bin/sh', ...extraUser, `nobody:x:${nobody}:${nobody}:nobody:/:/usr/sbin/nologin`]),
+    file('group', ['root:x:0:', 'tty:x:5:', ...extraGroup, `nogroup:x:${nobody}:`]),
+    file('hosts', ['127.0.0.1 localhost', `127.0.1.1 ${hostname}`, '::1 localhost ip6-localhost ip6-loopback']),
+    file('hostname', [hostname]),
+    file('nsswitch.conf', ['passwd: files', 'group: files', 'shadow: files', 'hosts: files dns', 'services: files', 'protocols: files']),
+  ];
+}
+
+function file(name: string, lines: string[]): PlanOperation {
+  return { op: 'file', side: 'inner', path: `/etc/${name}`, mode: 0o644, content: `${lines.join('\n')}\n` };
+}

@@ -1,0 +1,143 @@
+/** From what a user asked for to the operations that make it: pure, so that `--dry-run` shows exactly what would be done. */
+import { namespaceTypes } from '#shared/namespace.ts';
+import type { Plan, PlanIdMap, PlanOperation } from '#shared/plan.ts';
+import type { IdRange, SandboxSpec } from '#shared/sandbox.ts';
+import { devOperations } from './dev.ts';
+import type { HostRootFacts } from './root-facts.ts';
+import { rootOperations } from './rootfs.ts';
+
+/**
+ * runc's default list (opencontainers/runc libcontainer/specconv/example.go), and /proc/interrupts, whose timing tells of
+ * keystrokes and of other sandboxes.
+ */
+const maskedPaths = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+];
+const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** The tty group of every distribution. */
+const ttyGid = 5;
+
+export type SandboxPlanInput = {
+  spec: SandboxSpec;
+  /** the sandbox's name: the hostname where the spec gives none */
+  name: string;
+  /** its ids on the host; null: a plain user's sandbox, with that user's own ids mapped to root inside */
+  idRange: IdRange | null;
+  /** the agent's own ids, for the plain user's map */
+  owner: { uid: number; gid: number };
+  host: HostRootFacts;
+};
+
+/** The plan of a new sandbox. */
+export function compileSandboxPlan({ spec, name, idRange, owner, host }: SandboxPlanInput): Plan {
+  const hostname = spec.hostname ?? name;
+  const plainUser = idRange === null;
+  const side = plainUser ? 'inner' : 'host';
+  let slot = 0;
+  const slots = { next: () => slot++ };
+  const root = rootOperations({ spec, hostname, idBase: idRange?.start ?? null, host }, slots);
+  const dev = devOperations(side, plainUser ? null : ttyGid, slots);
+  const readonlyRoot = spec.root.type === 'host' || !spec.root.writable;
+
+  return {
+    version: 1,
+    kind: 'run',
+    namespaces: [...namespaceTypes],
+    ...identity(idRange, owner),
+    log: { maxBytes: spec.logMaxBytes },
+    operations: [
+      ...onSide([...root.sources, ...dev.sources], 'host'),
+      { op: 'propagation', side: 'inner' },
+      { op: 'unshare', side: 'inner', namespace: 'cgroup' },
+      ...onSide([...root.sources, ...dev.sources], 'inner'),
+      ...root.tree,
+      // Before the old root goes: the kernel gives a fresh procfs only to who sees a whole one.
+      { op: 'proc', side: 'inner', target: '/proc' },
+      ...dev.tree,
+      // A user namespace inside would give its maker every capability over a wide part of the kernel.
+      { op: 'sysctl', side: 'inner', name: 'user/max_user_namespaces', value: '0' },
+      ...maskedPaths.map((target): PlanOperation => ({ op: 'mask', side: 'inner', target, slot: dev.nullSlot })),
+      ...readonlyPaths.map((target): PlanOperation => ({ op: 'readonly', side: 'inner', target })),
+      { op: 'pivot_root', side: 'inner' },
+      ...(readonlyRoot ? [{ op: 'remount_readonly', side: 'inner', target: '/' } as const] : []),
+      { op: 'hostname', side: 'inner', name: hostname },
+      { op: 'loopback_up', side: 'inner' },
+      ...processOperations(),
+      // The agent of a plain user may look at PID 1 (its namespaces) only so; then PID 1 holds nothing that is worth anything.
+      { op: 'dumpable', side: 'inner', value: plainUser },
+    ],
+    exec: {
+      argv: spec.command,
+      env: environment(spec.env, spec.user.uid, hostname),
+      cwd: spec.cwd,
+      ...spec.user,
+    },
+  };
+}
+
+export type EnterPlanInput = {
+  command: string[];
+  env: Record<string, string>;
+  cwd: string;
+  user: { uid: number; gid: number };
+  hostname: string;
+  /** of the sandbox that is entered */
+  idRange: IdRange | null;
+  owner: { uid: number; gid: number };
+};
+
+/** The plan of one more process in a running sandbox: the same ids, limits and refusals as its first process. */
+export function compileEnterPlan({ command, env, cwd, user, hostname, idRange, owner }: EnterPlanInput): Plan {
+  return {
+    version: 1,
+    kind: 'enter',
+    namespaces: [...namespaceTypes],
+    ...identity(idRange, owner),
+    log: { maxBytes: 1 },
+    operations: processOperations(),
+    exec: { argv: command, env: environment(env, user.uid, hostname), cwd, ...user },
+  };
+}
+
+/** What binds every process of a sandbox, the first and those that enter. */
+function processOperations(): PlanOperation[] {
+  return [
+    { op: 'session_keyring', side: 'inner' },
+    // No core: the kernel may hand it to a program of the host's, outside of every namespace.
+    { op: 'rlimit', side: 'inner', resource: 'core', soft: 0, hard: 0 },
+    // Node raises its own to the hard limit; programs that close every possible descriptor would take seconds.
+    { op: 'rlimit', side: 'inner', resource: 'nofile', soft: 1024, hard: null },
+    { op: 'umask', side: 'inner', mask: 0o022 },
+    { op: 'no_new_privs', side: 'inner' },
+    { op: 'drop_capabilities', side: 'inner' },
+  ];
+}
+
+function identity(idRange: IdRange | null, owner: { uid: number; gid: number }): Pick<Plan, 'idMaps' | 'setgroupsDeny'> {
+  if (idRange === null) return { idMaps: { uid: [oneId(owner.uid)], gid: [oneId(owner.gid)] }, setgroupsDeny: true };
+  const map = { inside: 0, outside: idRange.start, count: idRange.count };
+  return { idMaps: { uid: [map], gid: [map] }, setgroupsDeny: false };
+}
+
+function oneId(outside: number): PlanIdMap {
+  return { inside: 0, outside, count: 1 };
+}
+
+function environment(env: Record<string, string>, uid: number, hostname: string): Record<string, string> {
+  return { PATH: defaultPath, HOME: uid === 0 ? '/root' : '/', HOSTNAME: hostname, ...env };
+}
+
+function onSide(operations: PlanOperation[], side: 'host' | 'inner'): PlanOperation[] {
+  return operations.filter((operation) => operation.side === side);
+}

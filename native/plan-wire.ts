@@ -1,0 +1,259 @@
+/** A plan in the shim's wire form, which native/plan.h describes. Pure. */
+import type { NamespaceType } from '#shared/namespace.ts';
+import { planLimits } from '#shared/plan.ts';
+import type { Plan, PlanIdMap, PlanOperation, PlanOperationName } from '#shared/plan.ts';
+
+const planMagic = 0x50_46_53_4e;
+const noId = 0xffff_ffff;
+const noLimit = 0xffff_ffff_ffff_ffffn;
+
+/** clone(2)'s flags. */
+const cloneFlags: Record<NamespaceType, number> = {
+  time: 0x80,
+  mnt: 0x2_0000,
+  cgroup: 0x200_0000,
+  uts: 0x400_0000,
+  ipc: 0x800_0000,
+  user: 0x1000_0000,
+  pid: 0x2000_0000,
+  net: 0x4000_0000,
+};
+
+/** enum plan_op_type */
+const opNumbers: Record<PlanOperationName, number> = {
+  tree: 1,
+  overlay: 2,
+  state_mkdir: 3,
+  propagation: 4,
+  root: 5,
+  tmpfs: 6,
+  attach: 7,
+  proc: 8,
+  devpts: 9,
+  mqueue: 10,
+  mkdir: 11,
+  symlink: 12,
+  file: 13,
+  mask: 14,
+  readonly: 15,
+  pivot_root: 16,
+  remount_readonly: 17,
+  hostname: 18,
+  domainname: 19,
+  loopback_up: 20,
+  unshare: 21,
+  sysctl: 22,
+  dumpable: 23,
+  no_new_privs: 24,
+  drop_capabilities: 25,
+  session_keyring: 26,
+  rlimit: 27,
+  umask: 28,
+};
+
+/** enum plan_flag */
+const flagBits = {
+  readonly: 1 << 0,
+  nosuid: 1 << 1,
+  nodev: 1 << 2,
+  noexec: 1 << 3,
+  recursive: 1 << 4,
+  followSymlinks: 1 << 5,
+  optional: 1 << 6,
+  device: 1 << 7,
+  mapOwners: 1 << 8,
+  userxattr: 1 << 9,
+  createFile: 1 << 10,
+  createDirectory: 1 << 11,
+} as const;
+type Flags = Partial<Record<keyof typeof flagBits, boolean>>;
+
+/** What every operation may carry; what it does not name is absent. */
+type Fields = {
+  flags?: Flags;
+  slot?: number;
+  mode?: number;
+  uid?: number | null;
+  gid?: number | null;
+  a?: number | bigint;
+  b?: number | bigint;
+  strings?: string[];
+};
+
+/** procfs, devpts and mqueue hold nothing that may be executed or opened as a device. */
+const kernelFilesystem: Flags = { nosuid: true, nodev: true, noexec: true };
+/** setrlimit(2), asm-generic */
+const rlimitNumbers = { core: 4, nofile: 7 } as const;
+
+function fieldsOf(operation: PlanOperation): Fields {
+  switch (operation.op) {
+    case 'tree': {
+      const { device, path, slot, op: _op, side: _side, ...flags } = operation;
+      return { slot, strings: [path], flags: { ...flags, device: device !== null }, a: device?.major ?? 0, b: device?.minor ?? 0 };
+    }
+    case 'overlay': {
+      const { slot, lower, upper, work, mapOwners, userxattr } = operation;
+      return { slot, strings: [lower, upper, work], flags: { mapOwners, userxattr } };
+    }
+    case 'state_mkdir':
+      return { strings: [operation.name], mode: operation.mode, uid: operation.uid, gid: operation.gid };
+    case 'root': {
+      const flags = { nosuid: true, nodev: true };
+      if (operation.source.type === 'slot') return { slot: operation.source.slot, flags };
+      return { flags, mode: 0o755, a: operation.source.sizeBytes, b: operation.source.inodes };
+    }
+    case 'tmpfs': {
+      const { target, mode, sizeBytes, inodes, op: _op, side: _side, ...flags } = operation;
+      return { strings: [target], mode, a: sizeBytes, b: inodes, flags };
+    }
+    case 'attach': {
+      const { slot, target, create, optional } = operation;
+      return { slot, strings: [target], flags: { optional, createFile: create === 'file', createDirectory: create === 'directory' } };
+    }
+    case 'proc':
+    case 'mqueue':
+      return { strings: [operation.target], flags: kernelFilesystem };
+    case 'devpts':
+      return { strings: [operation.target], gid: operation.gid, flags: { nosuid: true, noexec: true } };
+    case 'mkdir':
+      return { strings: [operation.path], mode: operation.mode, flags: { followSymlinks: operation.followSymlinks } };
+    case 'symlink':
+      return { strings: [operation.path, operation.to] };
+    case 'file':
+      return { strings: [operation.path, operation.content], mode: operation.mode };
+    case 'mask':
+      return { strings: [operation.target], slot: operation.slot };
+    case 'readonly':
+      return { strings: [operation.target], flags: kernelFilesystem };
+    case 'remount_readonly':
+      return { strings: [operation.target] };
+    case 'hostname':
+    case 'domainname':
+      return { strings: [operation.name] };
+    case 'unshare':
+      return { a: cloneFlags[operation.namespace] };
+    case 'sysctl':
+      return { strings: [operation.name, operation.value] };
+    case 'dumpable':
+      return { a: operation.value ? 1 : 0 };
+    case 'rlimit':
+      return { mode: rlimitNumbers[operation.resource], a: operation.soft, b: operation.hard ?? noLimit };
+    case 'umask':
+      return { mode: operation.mask };
+    case 'propagation':
+    case 'pivot_root':
+    case 'loopback_up':
+    case 'no_new_privs':
+    case 'drop_capabilities':
+    case 'session_keyring':
+      return {};
+  }
+}
+
+/** Grows as it is written to. */
+class Wire {
+  #bytes = new Uint8Array(8192);
+  #view = new DataView(this.#bytes.buffer);
+  #length = 0;
+
+  #reserve(size: number): number {
+    const at = this.#length;
+    this.#length += size;
+    if (this.#length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+      this.#view = new DataView(grown.buffer);
+    }
+    return at;
+  }
+
+  u8(value: number): void {
+    const at = this.#reserve(1);
+    this.#view.setUint8(at, value);
+  }
+
+  u16(value: number): void {
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value, true);
+  }
+
+  u32(value: number): void {
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, true);
+  }
+
+  u64(value: number | bigint): void {
+    const at = this.#reserve(8);
+    this.#view.setBigUint64(at, BigInt(value), true);
+  }
+
+  string(value: string): void {
+    const bytes = Buffer.from(value, 'utf8');
+    if (bytes.includes(0)) throw new RangeError('a string of a plan holds a NUL byte');
+    this.u32(bytes.length);
+    const at = this.#reserve(bytes.length + 1);
+    this.#bytes.set(bytes, at);
+  }
+
+  /** All that was written, its length put at offset 8. */
+  finish(): Uint8Array {
+    this.#view.setUint32(8, this.#length, true);
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
+
+/**
+ * The bytes that the shim reads from its plan descriptor.
+ *
+ * @throws RangeError where a string holds NUL or the plan exceeds the shim's 1 MiB (mostly argv and env).
+ */
+export function encodePlan(plan: Plan): Uint8Array {
+  const wire = new Wire();
+  const env = Object.entries(plan.exec.env);
+  wire.u32(planMagic);
+  wire.u32(plan.version);
+  wire.u32(0); // the length, set at the end
+  wire.u8(plan.kind === 'run' ? 1 : 2);
+  wire.u8(plan.setgroupsDeny ? 1 : 0);
+  wire.u16(0);
+  wire.u32(plan.namespaces.reduce((flags, type) => flags | cloneFlags[type], 0) >>> 0);
+  wire.u64(plan.log.maxBytes);
+  wire.u32(plan.exec.uid);
+  wire.u32(plan.exec.gid);
+  for (const count of [plan.idMaps.uid, plan.idMaps.gid, plan.operations, plan.exec.argv, env]) wire.u16(count.length);
+  wire.u16(0);
+  for (const map of [...plan.idMaps.uid, ...plan.idMaps.gid]) encodeMap(wire, map);
+  for (const operation of plan.operations) encodeOperation(wire, operation);
+  for (const word of plan.exec.argv) wire.string(word);
+  for (const [name, value] of env) wire.string(`${name}=${value}`);
+  wire.string(plan.exec.cwd);
+  const bytes = wire.finish();
+  if (bytes.length > planLimits.sizeBytes) {
+    throw new RangeError(`the plan has ${bytes.length} bytes; the limit is ${planLimits.sizeBytes}: shorten the command or its environment`);
+  }
+  return bytes;
+}
+
+function encodeMap(wire: Wire, { inside, outside, count }: PlanIdMap): void {
+  wire.u32(inside);
+  wire.u32(outside);
+  wire.u32(count);
+}
+
+function encodeOperation(wire: Wire, operation: PlanOperation): void {
+  const { flags = {}, slot = -1, mode = 0, uid, gid, a = 0, b = 0, strings = [] } = fieldsOf(operation);
+  let bits = 0;
+  for (const [name, set] of Object.entries(flags)) if (set) bits |= flagBits[name as keyof typeof flagBits];
+  wire.u16(opNumbers[operation.op]);
+  wire.u8(operation.side === 'host' ? 1 : 2);
+  wire.u8(strings.length);
+  wire.u32(bits);
+  wire.u32(slot >>> 0);
+  wire.u32(mode);
+  wire.u32(uid ?? noId);
+  wire.u32(gid ?? noId);
+  wire.u64(a);
+  wire.u64(b);
+  for (const value of strings) wire.string(value);
+}

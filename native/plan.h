@@ -1,0 +1,92 @@
+/* The wire form of a plan: what agent/sandbox/plan.ts decides and the shim does.
+ *
+ * One buffer, little-endian, unaligned, at most PLAN_SIZE_MAX bytes:
+ *   header   magic u32 · version u32 · length u32 (of the whole buffer) · kind u8 · setgroups_deny u8 · 0 u16
+ *            namespaces u32 (clone flags) · log_bytes_max u64 · uid u32 · gid u32
+ *            uid maps u16 · gid maps u16 · operations u16 · argv u16 · env u16 · 0 u16
+ *   maps     inside u32 · outside u32 · count u32            (uid maps, then gid maps)
+ *   op       op u16 · side u8 · strings u8 · flags u32 · slot i32 · mode u32 · uid u32 · gid u32 · a u64 · b u64, then its strings
+ *   strings  length u32 · bytes (no NUL among them) · NUL
+ *   tail     argv strings · env strings · cwd string; the buffer ends there exactly
+ * The encoder is native/plan-wire.ts; both sides must change together, with PLAN_VERSION. */
+#ifndef NSFLEET_PLAN_H
+#define NSFLEET_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLAN_MAGIC 0x5046534eu /* "NSFP" */
+#define PLAN_VERSION 1u
+#define PLAN_SIZE_MAX (1024u * 1024u)
+#define PLAN_OPS_MAX 256u
+#define PLAN_MAPS_MAX 8u
+#define PLAN_ARGS_MAX 4096u  /* of argv and of env, each */
+#define PLAN_SLOTS_MAX 64u   /* below the kernel's 253 descriptors a message */
+#define PLAN_STRINGS_MAX 3u
+
+enum plan_kind { PLAN_RUN = 1, PLAN_ENTER = 2 };
+enum plan_side { PLAN_HOST = 1, PLAN_INNER = 2 };
+
+/* The numbers are the wire's: append only. */
+enum plan_op_type {
+  OP_TREE = 1, OP_OVERLAY, OP_STATE_MKDIR, OP_PROPAGATION, OP_ROOT, OP_TMPFS, OP_ATTACH, OP_PROC, OP_DEVPTS, OP_MQUEUE,
+  OP_MKDIR, OP_SYMLINK, OP_FILE, OP_MASK, OP_READONLY, OP_PIVOT_ROOT, OP_REMOUNT_READONLY, OP_HOSTNAME, OP_DOMAINNAME,
+  OP_LOOPBACK_UP, OP_UNSHARE, OP_SYSCTL, OP_DUMPABLE, OP_NO_NEW_PRIVS, OP_DROP_CAPABILITIES, OP_SESSION_KEYRING,
+  OP_RLIMIT, OP_UMASK, OP_COUNT
+};
+
+enum plan_flag {
+  PF_READONLY = 1 << 0, PF_NOSUID = 1 << 1, PF_NODEV = 1 << 2, PF_NOEXEC = 1 << 3, PF_RECURSIVE = 1 << 4,
+  PF_SYMLINKS = 1 << 5,         /* follow (host paths), or resolve inside the root (targets) */
+  PF_OPTIONAL = 1 << 6,         /* a path that is not there is skipped */
+  PF_DEVICE = 1 << 7,           /* a = major, b = minor: the path must be this character device */
+  PF_IDMAP = 1 << 8,            /* overlay: map the lower layer's owners into the sandbox if the kernel can */
+  PF_USERXATTR = 1 << 9,
+  PF_CREATE_FILE = 1 << 10, PF_CREATE_DIRECTORY = 1 << 11,
+  PF_ALL = (1 << 12) - 1
+};
+
+#define PLAN_NO_ID 0xffffffffu      /* uid, gid: leave */
+#define PLAN_NO_LIMIT UINT64_MAX    /* a, b of rlimit: leave */
+
+struct plan_op {
+  uint16_t op;
+  uint8_t side;
+  uint8_t strings;
+  uint32_t flags;
+  int32_t slot; /* -1: none */
+  uint32_t mode;
+  uint32_t uid, gid;
+  uint64_t a, b;
+  const char *string[PLAN_STRINGS_MAX]; /* into the buffer */
+  uint32_t length[PLAN_STRINGS_MAX];
+};
+
+struct plan_map {
+  uint32_t inside, outside, count;
+};
+
+struct plan {
+  uint8_t kind, setgroups_deny;
+  uint32_t namespaces;
+  uint64_t log_bytes_max;
+  uint32_t uid, gid;
+  uint16_t uid_maps, gid_maps, ops, argc, envc;
+  struct plan_map uid_map[PLAN_MAPS_MAX], gid_map[PLAN_MAPS_MAX];
+  struct plan_op op[PLAN_OPS_MAX];
+  const char *argv[PLAN_ARGS_MAX + 1];
+  const char *envp[PLAN_ARGS_MAX + 1];
+  const char *cwd;
+};
+
+/* Decodes buf into plan, whose strings point into buf. 0, or -EBADMSG (malformed), -EPROTONOSUPPORT (version),
+ * -EFBIG (a limit). Reads nothing but buf, writes nothing but *plan. */
+int plan_decode(const void *buf, size_t len, struct plan *plan);
+
+/* "mkdir" for OP_MKDIR; "unknown" for what is none. */
+const char *plan_op_name(unsigned op);
+
+/* The host's id for an id of the sandbox; PLAN_NO_ID if it has none. */
+uint32_t plan_outside_id(const struct plan_map *map, unsigned maps, uint32_t inside);
+
+#endif

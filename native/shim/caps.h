@@ -1,0 +1,12 @@
+#ifndef NSFLEET_SHIM_CAPS_H
+#define NSFLEET_SHIM_CAPS_H
+
+/* Empties the bounding, inheritable and ambient sets, and keeps of the permitted ones only what changes ids. 0 or -errno. */
+int caps_bound(void);
+
+/* Sets permitted and effective to this mask, inheritable to nothing. */
+int caps_set(unsigned long long mask);
+
+#define CAP_BIT(n) (1ull << (n))
+
+#endif

@@ -1,0 +1,31 @@
+/* The socket between the two halves of `run`: one record a message, descriptors along with it. */
+#ifndef NSFLEET_SHIM_CHANNEL_H
+#define NSFLEET_SHIM_CHANNEL_H
+
+#include "../plan.h"
+#include "failure.h"
+
+enum message_type {
+  MESSAGE_GO = 1,  /* outer → inner: ids are mapped; slots[i] says which slot the i-th descriptor fills */
+  MESSAGE_FAILED,  /* inner → outer: failure */
+  MESSAGE_NOTE,    /* inner → outer: failure.step and .detail hold a note */
+  MESSAGE_COMMAND, /* the command's process → outer, before its execve: its pidfd, and by SCM_CREDENTIALS its pid */
+  MESSAGE_EXITED   /* inner → outer: code and signal of the command */
+};
+
+struct message {
+  int type;
+  int code, signal; /* -1 and 0: none */
+  int slots;
+  unsigned char slot[PLAN_SLOTS_MAX];
+  struct failure failure;
+};
+
+/* Sends a message with fds. 0 or -errno. */
+int channel_send(int channel, const struct message *message, const int *fds, int count);
+
+/* Receives one, at most PLAN_SLOTS_MAX fds into fds (close-on-exec), *count of them; *pid is the sender's pid in our
+ * namespace (0 unless SO_PASSCRED is set). 1, 0 when the other side is gone, or -errno. flags as of recvmsg(2). */
+int channel_receive(int channel, struct message *message, int *fds, int *count, int *pid, int flags);
+
+#endif

@@ -1,0 +1,56 @@
+/* Doing a plan's operations, one table for both sides. */
+#ifndef NSFLEET_SHIM_INTERPRET_H
+#define NSFLEET_SHIM_INTERPRET_H
+
+#include "../plan.h"
+#include "failure.h"
+
+/* What the operations of one side share. */
+struct work {
+  const struct plan *plan;
+  int state_fd;  /* the placement's state directory, or -1 */
+  int userns_fd; /* the sandbox's user namespace, on the host's side; or -1 */
+  int root_fd;   /* the new root, once made; or -1 */
+  int mask_fd;   /* an empty read-only tmpfs that masks directories, once made; or -1 */
+  int slot[PLAN_SLOTS_MAX];
+  /* Something worth telling that is no failure; called with a static text. */
+  void (*note)(const struct plan_op *op, const char *text);
+};
+
+/* Every fd is -1. */
+void work_init(struct work *work, const struct plan *plan);
+
+/* Does the plan's operations of one side in order. 0, or the first failure's -errno. */
+int interpret(struct work *work, enum plan_side side, struct failure *failure);
+
+/* The executors: 0 or -errno. */
+int op_tree(struct work *work, const struct plan_op *op);
+int op_overlay(struct work *work, const struct plan_op *op);
+int op_state_mkdir(struct work *work, const struct plan_op *op);
+int op_propagation(struct work *work, const struct plan_op *op);
+int op_root(struct work *work, const struct plan_op *op);
+int op_tmpfs(struct work *work, const struct plan_op *op);
+int op_attach(struct work *work, const struct plan_op *op);
+int op_proc(struct work *work, const struct plan_op *op);
+int op_devpts(struct work *work, const struct plan_op *op);
+int op_mqueue(struct work *work, const struct plan_op *op);
+int op_mkdir(struct work *work, const struct plan_op *op);
+int op_symlink(struct work *work, const struct plan_op *op);
+int op_file(struct work *work, const struct plan_op *op);
+int op_mask(struct work *work, const struct plan_op *op);
+int op_readonly(struct work *work, const struct plan_op *op);
+int op_pivot_root(struct work *work, const struct plan_op *op);
+int op_remount_readonly(struct work *work, const struct plan_op *op);
+int op_hostname(struct work *work, const struct plan_op *op);
+int op_domainname(struct work *work, const struct plan_op *op);
+int op_loopback_up(struct work *work, const struct plan_op *op);
+int op_unshare(struct work *work, const struct plan_op *op);
+int op_sysctl(struct work *work, const struct plan_op *op);
+int op_dumpable(struct work *work, const struct plan_op *op);
+int op_no_new_privs(struct work *work, const struct plan_op *op);
+int op_drop_capabilities(struct work *work, const struct plan_op *op);
+int op_session_keyring(struct work *work, const struct plan_op *op);
+int op_rlimit(struct work *work, const struct plan_op *op);
+int op_umask(struct work *work, const struct plan_op *op);
+
+#endif

@@ -1,0 +1,16 @@
+#ifndef NSFLEET_SHIM_SIGNALS_H
+#define NSFLEET_SHIM_SIGNALS_H
+
+/* Set by SIGTERM, which ends what this shim parents. */
+extern volatile int signals_terminated;
+
+/* As the parent of a sandbox: SIGHUP, SIGINT, SIGQUIT and SIGPIPE are ignored, SIGTERM sets signals_terminated. */
+void signals_supervise(void);
+
+/* As a command expects them: nothing ignored, nothing blocked. */
+void signals_default(void);
+
+/* As PID 1: everything blocked (SIGKILL and SIGSTOP of the parent namespace reach it all the same). */
+void signals_block(void);
+
+#endif
