@@ -1,5 +1,5 @@
 /** One `npm start` for one set of directories. */
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { NsfleetError } from '#shared/errors.ts';
@@ -13,26 +13,37 @@ export type Lock = { [Symbol.dispose](): void };
 export function takeLock(runtimeDir: string): Lock {
   mkdirSync(runtimeDir, { recursive: true, mode: 0o700 });
   const path = join(runtimeDir, 'lock');
-  const fd = openSync(path, 'a+', 0o600);
+  for (;;) {
+    const fd = openSync(path, 'a+', 0o600);
+    if (!tryLock(fd, path)) {
+      closeSync(fd);
+      const pid = readFileSync(path, 'utf8').trim();
+      throw new NsfleetError('ALREADY_RUNNING', {
+        attempted: 'start a stack in',
+        target: runtimeDir,
+        reason: `process ${pid} runs one there`,
+      });
+    }
+    // The one before may have removed the file between our open and our lock: then this lock guards nothing.
+    if (fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino) return held(fd, path);
+    closeSync(fd);
+  }
+}
+
+function held(fd: number, path: string): Lock {
+  ftruncateSync(fd);
+  writeSync(fd, `${process.pid}\n`);
+  return {
+    [Symbol.dispose]() {
+      rmSync(path, { force: true });
+      closeSync(fd);
+    },
+  };
+}
+
+function tryLock(fd: number, path: string): boolean {
   const result = spawnSync('flock', ['--nonblock', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
-  if (result.status === 0) {
-    ftruncateSync(fd);
-    writeSync(fd, `${process.pid}\n`);
-    return {
-      [Symbol.dispose]() {
-        closeSync(fd);
-      },
-    };
-  }
-  closeSync(fd);
-  if (result.status === 1) {
-    const pid = readFileSync(path, 'utf8').trim();
-    throw new NsfleetError('ALREADY_RUNNING', {
-      attempted: 'start a stack in',
-      target: runtimeDir,
-      reason: `process ${pid} runs one there`,
-    });
-  }
+  if (result.status === 0 || result.status === 1) return result.status === 0;
   throw new NsfleetError('SETUP_FAILED', {
     attempted: 'lock',
     target: path,
