@@ -64,7 +64,10 @@ async function compilePart({ part, sources, hash }, { compiler, work, directory,
     ...particular[part](compiler, sanitize),
     ...linking,
   ];
-  await run([...compiler.command, ...compiler.target(part), ...flags, ...sources, '-o', join(work, name)], { cwd: here, what: `build ${name}` });
+  await run([...compiler.command, ...compiler.target(part), ...flags, ...sources, '-o', join(work, name)], {
+    cwd: here,
+    what: `build ${name}`,
+  });
   await writeFile(join(work, `${name}.stamp`), JSON.stringify({ hash, compiler: compiler.name }));
   // The stamp last: if this ends in between, the next call builds again.
   await rename(join(work, name), join(directory, name));

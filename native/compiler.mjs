@@ -18,7 +18,8 @@ const optionalFlags = [
 ];
 
 /** Includes what a bare gcc without libc's headers lacks, and links what a machine without libc.a lacks. */
-const probe = '#include <stdio.h>\n#include <string.h>\nint main(int c, char **v) { char b[64]; snprintf(b, sizeof b, "%s%d", v[0], c); return b[0] == 0; }\n';
+const probe =
+  '#include <stdio.h>\n#include <string.h>\nint main(int c, char **v) { char b[64]; snprintf(b, sizeof b, "%s%d", v[0], c); return b[0] == 0; }\n';
 
 /**
  * WORK is a directory for probes. `sanitize` asks for one that has the address sanitizer's run time, which zig lacks.

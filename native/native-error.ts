@@ -27,7 +27,9 @@ export class NativeError extends NsfleetError {
       attempted,
       target,
       reason: `${step}${detail === '' ? '' : ` ${detail}`}: ${errname} (${errnum})`,
-      ...(step === 'clone3' && errname === 'ENOSYS' ? { remedy: 'run Linux 5.12 or newer, without a seccomp filter that hides clone3' } : {}),
+      ...(step === 'clone3' && errname === 'ENOSYS'
+        ? { remedy: 'run Linux 5.12 or newer, without a seccomp filter that hides clone3' }
+        : {}),
     });
     this.errnum = errnum;
     this.errname = errname;

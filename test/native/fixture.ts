@@ -1,0 +1,79 @@
+/** The library as the tests use it: built if stale, loaded once; and what several of the tests watch. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { loadNative } from '#native/binding.ts';
+import type { LoadOptions, Native } from '#native/binding.ts';
+import { buildNative } from '#native/build.mjs';
+import { findCompiler, run } from '#native/compiler.mjs';
+
+export async function builtNative(options: LoadOptions = {}): Promise<Native> {
+  const { library } = await buildNative({ parts: ['library'] });
+  return loadNative({ library, ...options });
+}
+
+/** A directory that is removed at the end of the block. */
+export function temporaryDirectory(): Disposable & { path: string } {
+  const path = mkdtempSync(join(tmpdir(), 'nsfleet-native-'));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Compiles C beside this file: a static program, or with `shared` a library. Returns its path in `directory`. */
+export async function compile(file: string, directory: string, shared = false): Promise<string> {
+  const compiler = await findCompiler({ work: directory, log: () => undefined });
+  const output = join(directory, file.replace(/\.c$/, shared ? '.so' : ''));
+  const source = fileURLToPath(new URL(file, import.meta.url));
+  const flags = shared ? [...compiler.target('library'), '-shared', '-fPIC'] : [...compiler.target('shim'), ...compiler.staticPie];
+  await run([...compiler.command, ...flags, '-O2', source, '-o', output], { what: `compile ${file}` });
+  return output;
+}
+
+/** Numbers of this process's open descriptors, but not of the one that lists them. */
+export function openDescriptors(): string[] {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return !readlinkSync(`/proc/self/fd/${fd}`).startsWith(`/proc/${process.pid}/fd`);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** A running program, killed and reaped at the end of the block. `until` waits for what it needs to do first. */
+export async function running(
+  command: string[],
+  until: (pid: number) => boolean,
+): Promise<AsyncDisposable & { pid: number; child: ChildProcess }> {
+  const [file = '', ...args] = command;
+  const child = spawn(file, args, { stdio: 'ignore' });
+  await once(child, 'spawn');
+  const pid = child.pid ?? 0;
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  };
+  for (let tries = 0; !until(pid); tries++) {
+    if (tries > 500 || child.exitCode !== null) {
+      await stop();
+      throw new Error(`${command.join(' ')} did not get ready in 5 s (exit code ${child.exitCode})`);
+    }
+    await sleep(10);
+  }
+  return { pid, child, [Symbol.asyncDispose]: stop };
+}
+
+export function comm(pid: number): string {
+  return readFileSync(`/proc/${pid}/comm`, 'latin1').slice(0, -1);
+}
+
+/** True once PID runs `sleep`: what wraps it (unshare, sh) has done its work then. */
+export function sleeps(pid: number): boolean {
+  return comm(pid) === 'sleep';
+}

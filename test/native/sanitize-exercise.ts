@@ -1,0 +1,28 @@
+/** Run by sanitize.test.ts under LD_PRELOAD; argv[2] is the sanitized library. Ends with "done", or is ended. */
+import assert from 'node:assert/strict';
+import { loadNative } from '#native/binding.ts';
+import { namespaceLinks } from '#native/types.ts';
+
+const library = process.argv[2] ?? '';
+const native = loadNative({ library, scanRows: { processes: 1, namespaces: 1 } });
+for (let round = 0; round < 20; round++) await native.scan();
+for (const type of namespaceLinks) native.relate({ pid: process.pid, type });
+assert.throws(() => native.relate({ path: '/proc/self/ns/missing' }));
+assert.throws(() => native.sealProgram(`/${'long/'.repeat(300)}`));
+await assert.rejects(native.scan({ proc: '/dev' }));
+
+using program = native.sealProgram('/bin/true');
+using directory = native.openDir('/');
+using bytes = native.sealBytes(Buffer.alloc(100_000, 1), 'bytes');
+for (let round = 0; round < 50; round++) {
+  using child = native.spawn({ program, args: ['true', 'x'.repeat(round)], fds: [directory, bytes, directory], newSession: true });
+  while (child.wait() === null) native.processStart(process.pid);
+  assert.deepEqual(child.wait(), { code: 0, signal: 0 });
+  assert.throws(() => native.spawn({ program: bytes, args: ['x'], fds: [], newSession: false }));
+  using opened = native.openProcess(process.pid, native.processStart(process.pid));
+  opened.signal(0);
+  const { read, write } = native.pipe();
+  read.close();
+  write.close();
+}
+console.log('done');
