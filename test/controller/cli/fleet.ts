@@ -1,0 +1,140 @@
+/**
+ * A controller for the tests of the CLI: the product's own HTTP server and contract, in front of a fleet of one host whose "sandboxes"
+ * are plain child processes. What the CLI sees on the wire is what it sees of a real one.
+ */
+import type { AddressInfo } from 'node:net';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { tokenChecker } from '#controller/api-token.ts';
+import { createServer } from '#controller/http/server.ts';
+import type { Answers } from '#controller/http/routes.ts';
+import { createMetrics } from '#controller/metrics.ts';
+import { stackFile } from '#shared/config.ts';
+import { NsfleetError } from '#shared/errors.ts';
+import { createLog } from '#shared/log.ts';
+import type { Event, FleetStatus, Host, Namespace } from '#shared/resources.ts';
+import type { TestDirectories } from '#test/support/dirs.ts';
+import { bootId, hostFixture, namespaceFixture } from './fixtures.ts';
+import { createLocalSandboxes } from './local-sandboxes.ts';
+import type { LocalSandboxes } from './local-sandboxes.ts';
+
+const token = 'nsft_test-token-of-the-cli-tests';
+
+export type Fleet = AsyncDisposable & {
+  api: string;
+  tokenFile: string;
+  hosts: Host[];
+  namespaces: Namespace[];
+  events: Event[];
+  status: FleetStatus;
+  sandboxes: LocalSandboxes;
+  /** Names and queries of the requests, in order. */
+  asked: { name: string; query: unknown }[];
+  /** Hosts that do not answer a fresh scan. */
+  stale: string[];
+};
+
+/** Listens on a free port of the loopback, and describes itself in stack.json of `dirs`. */
+export async function startFleet(dirs: TestDirectories): Promise<Fleet> {
+  const ending = new AbortController();
+  const sandboxes = createLocalSandboxes();
+  const tokenFile = join(dirs.config, 'api-token');
+  mkdirSync(dirs.config, { recursive: true });
+  writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 });
+  const fleet: Omit<Fleet, 'api' | typeof Symbol.asyncDispose> = {
+    tokenFile,
+    hosts: [hostFixture()],
+    namespaces: [namespaceFixture()],
+    events: [],
+    status: statusFixture(),
+    sandboxes,
+    asked: [],
+    stale: [],
+  };
+  const app = await createServer({
+    answers: recorded(answersOf(fleet), fleet.asked),
+    streams: { exec: sandboxes.exec, logs: sandboxes.logs },
+    isToken: tokenChecker(token),
+    readiness: async () => ({ problems: [] }),
+    metrics: createMetrics(),
+    log: createLog('test', 'silent'),
+    ending: ending.signal,
+  });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const api = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+  writeStack(dirs, { version: 1, bootId, api, tokenFile, hostId: 'h1', processes: [] });
+  return {
+    ...fleet,
+    api,
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      sandboxes.end();
+      app.server.closeAllConnections();
+      await app.close();
+    },
+  };
+}
+
+export function writeStack(dirs: TestDirectories, stack: unknown): void {
+  const file = stackFile(dirs);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, typeof stack === 'string' ? stack : JSON.stringify(stack));
+}
+
+function answersOf(fleet: Omit<Fleet, 'api' | typeof Symbol.asyncDispose>): Answers {
+  const { sandboxes } = fleet;
+  return {
+    ...sandboxes.answers,
+    status: async () => fleet.status,
+    hostList: async () => ({ hosts: fleet.hosts, nextCursor: null }),
+    hostShow: async ({ params }) => {
+      const found = fleet.hosts.find((host) => host.id === params.host || host.name === params.host);
+      return found ?? missing('HOST_NOT_FOUND', 'host', params.host);
+    },
+    hostEnroll: async () => missing('NOT_FOUND', 'route', 'hostEnroll'),
+    // Two to a page, so that the CLI has to go on.
+    namespaceList: async ({ query }) => {
+      const from = Number(query.cursor ?? 0);
+      const chosen = fleet.namespaces.filter((row) => query.type === undefined || row.type === query.type);
+      const next = from + 2 < chosen.length ? String(from + 2) : null;
+      return { namespaces: chosen.slice(from, from + 2), nextCursor: next, stale: query.fresh === 'true' ? fleet.stale : [] };
+    },
+    namespaceShow: async ({ params }) => {
+      const found = fleet.namespaces.find((row) => [row.id, row.key, String(row.inode)].includes(params.namespace));
+      if (found === undefined) return missing('NAMESPACE_NOT_FOUND', 'namespace', params.namespace);
+      const holder = { kind: 'process' as const, pid: 1, start: '10', uid: 0, comm: 'systemd', namespace: null };
+      return { ...found, holders: [holder], parentId: null, ownerId: '7' };
+    },
+    eventList: async ({ query }) => ({ events: fleet.events.filter((event) => BigInt(event.seq) > BigInt(query.since)) }),
+  };
+}
+
+function recorded(answers: Answers, asked: Fleet['asked']): Answers {
+  return Object.fromEntries(
+    Object.entries(answers).map(([name, answer]) => [
+      name,
+      (request: never) => {
+        asked.push({ name, query: (request as { query: unknown }).query });
+        return answer(request);
+      },
+    ]),
+  ) as Answers;
+}
+
+function missing(code: 'NOT_FOUND' | 'HOST_NOT_FOUND' | 'NAMESPACE_NOT_FOUND', kind: string, target: string): never {
+  throw new NsfleetError(code, { attempted: `find ${kind}`, target, reason: `there is no such ${kind}` });
+}
+
+function statusFixture(): FleetStatus {
+  return {
+    version: '0.1.0',
+    controllerId: 'c1',
+    ok: true,
+    problems: [],
+    database: { ok: true, version: '18.4', migration: '0000_start' },
+    nats: { ok: true, server: 'nats://127.0.0.1:4222', version: '2.14.0' },
+    hosts: { ready: 1, unknown: 0 },
+    namespaces: { mnt: 1, cgroup: 1, uts: 1, ipc: 1, user: 1, pid: 1, net: 1, time: 1 },
+    sandboxes: { running: 2 },
+  };
+}
