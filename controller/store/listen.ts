@@ -11,16 +11,20 @@ import type { SQL } from 'drizzle-orm';
 import { backoffMs, sleep } from '#shared/async.ts';
 import { errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
+import type { Sandbox } from '#shared/resources.ts';
 
 export type ChangeKind = 'sandbox' | 'namespace' | 'host';
-/** `id`: the sandbox's, or the host's for kinds `namespace` and `host`; null: perhaps any of them, look. */
-export type ChangeListener = (id: string | null) => void;
+/**
+ * `id`: the sandbox's, or the host's for kinds `namespace` and `host`; null: perhaps any of them, look. `sandbox`: where this process made
+ * the change, what it has become.
+ */
+export type ChangeListener = (id: string | null, sandbox?: Sandbox) => void;
 
 export type Notifications = {
   /** Calls `listener` after each change; the returned function ends that. */
   onChange(kind: ChangeKind, listener: ChangeListener): () => void;
   /** Tells the listeners of this process at once, without the way through the database. */
-  tell(kind: ChangeKind, id: string): void;
+  tell(kind: ChangeKind, id: string, sandbox?: Sandbox): void;
   close(): Promise<void>;
 };
 
@@ -40,9 +44,9 @@ export async function openNotifications(config: ClientConfig, log: Log): Promise
   let client: Client | null = null;
   let reconnecting: Promise<void> | null = null;
 
-  function dispatch(kind: string, id: string | null): void {
+  function dispatch(kind: string, id: string | null, sandbox?: Sandbox): void {
     if (!Object.hasOwn(listeners, kind)) return;
-    for (const listener of listeners[kind as ChangeKind]) listener(id);
+    for (const listener of listeners[kind as ChangeKind]) listener(id, sandbox);
   }
 
   async function listenOnce(): Promise<Client> {

@@ -1,0 +1,109 @@
+/**
+ * Namespaces as intervals. A row is written when a namespace appears, when what is shown of it changes, and when it ends; otherwise never.
+ * The caller holds the host's session locked, so there is one writer a host. Statements are per page and set-based: `unnest` of one host
+ * wrote 110,000 rows a second where row by row gave 7,700.
+ */
+import { sql } from 'drizzle-orm';
+import type { SQL } from 'drizzle-orm';
+import type { ReportedNamespace } from '#shared/inventory.ts';
+import type { NamespaceType } from '#shared/namespace.ts';
+import { rowsOf } from './client.ts';
+import type { Tx } from './client.ts';
+import type { NewEvent } from './events.ts';
+
+/** Whose inventory is written: identities hold within a boot of a host only. */
+export type Origin = { hostId: string; bootId: string };
+export type NamedNamespace = { type: NamespaceType; key: string };
+/** null: ended just now; else nobody watched, and that is when it was last known to be there. */
+export type EndBound = string | null;
+
+type Changed = { id: string; type: NamespaceType; key: string; inode: string };
+
+/** Writes new and changed namespaces; the events tell of the new ones. Of the same one twice the last word counts. */
+export async function writeNamespaces(tx: Tx, origin: Origin, reported: readonly ReportedNamespace[]): Promise<NewEvent[]> {
+  if (reported.length === 0) return [];
+  const rows = [...new Map(reported.map((row) => [`${row.type} ${row.key}`, row])).values()];
+  const column = <T>(pick: (row: ReportedNamespace) => T) => sql.param(rows.map(pick));
+  const appeared = await rowsOf<Changed>(
+    tx,
+    'write namespaces',
+    sql`
+    with given as (
+      select * from unnest(
+        ${column((row) => row.type)}::text[], ${column((row) => row.key)}::text[], ${column((row) => row.inode)}::bigint[],
+        ${column((row) => row.parent)}::text[], ${column((row) => row.owner)}::text[], ${column((row) => row.ownerUid)}::bigint[],
+        ${column((row) => row.processCount)}::int[], ${column((row) => row.leader?.pid ?? null)}::int[],
+        ${column((row) => row.leader?.uid ?? null)}::bigint[], ${column((row) => row.leader?.comm ?? null)}::text[],
+        ${column((row) => row.leader?.command ?? null)}::text[]
+      ) as given (type, key, inode, parent, owner, owner_uid, process_count, leader_pid, leader_uid, leader_comm, leader_command)
+    ),
+    changed as (
+      update namespaces n set inode = g.inode, parent = g.parent, owner = g.owner, owner_uid = g.owner_uid, process_count = g.process_count,
+        leader_pid = g.leader_pid, leader_uid = g.leader_uid, leader_comm = g.leader_comm, leader_command = g.leader_command
+      from given g
+      where ${currentOf(origin)} and n.type = g.type and n.key = g.key
+        and (n.inode, n.parent, n.owner, n.owner_uid, n.process_count, n.leader_pid, n.leader_uid, n.leader_comm, n.leader_command)
+          is distinct from (g.inode, g.parent, g.owner, g.owner_uid, g.process_count, g.leader_pid, g.leader_uid, g.leader_comm, g.leader_command)
+    )
+    insert into namespaces (host_id, boot_id, type, key, inode, parent, owner, owner_uid, process_count, leader_pid, leader_uid, leader_comm,
+      leader_command)
+    select ${origin.hostId}, ${origin.bootId}::uuid, g.* from given g
+    where not exists (select from namespaces n where ${currentOf(origin)} and n.type = g.type and n.key = g.key)
+    returning id::text, type, key, inode::text`,
+  );
+  return appeared.map((row) => eventOf('namespace.appeared', origin.hostId, row));
+}
+
+/** Ends the named ones. Those that are not current are passed over. */
+export async function endNamespaces(tx: Tx, origin: Origin, gone: readonly NamedNamespace[], bound: EndBound): Promise<NewEvent[]> {
+  if (gone.length === 0) return [];
+  return end(tx, origin, sql`(n.type, n.key) in (select * from ${named(gone)})`, bound);
+}
+
+/** Ends all but the named ones: what a snapshot does. */
+export async function endOtherNamespaces(tx: Tx, origin: Origin, kept: readonly NamedNamespace[], bound: EndBound): Promise<NewEvent[]> {
+  return end(
+    tx,
+    origin,
+    sql`not exists (select from ${named(kept)} as kept (type, key) where kept.type = n.type and kept.key = n.key)`,
+    bound,
+  );
+}
+
+/** The boot is over, and nobody saw how: ends its namespaces and forgets its processes and reports. */
+export async function endBoot(tx: Tx, origin: Origin, bound: EndBound): Promise<NewEvent[]> {
+  const events = await end(tx, origin, sql`true`, bound);
+  await rowsOf(
+    tx,
+    'forget the old boot of a host',
+    sql`with forgotten as (delete from processes where host_id = ${origin.hostId}),
+        staged as (delete from report_pages where host_id = ${origin.hostId})
+      update agent_sessions set report_boot_id = null, report_epoch = null, report_seq = null where host_id = ${origin.hostId}`,
+  );
+  return events;
+}
+
+async function end(tx: Tx, origin: Origin, which: SQL, bound: EndBound): Promise<NewEvent[]> {
+  // a transaction that waited for the lock has an older now() than what was written meanwhile
+  const ended = await rowsOf<Changed>(
+    tx,
+    'end namespaces',
+    sql`update namespaces n set ended_at = greatest(coalesce(${bound}::timestamptz, now()), n.first_seen), end_is_bound = ${bound !== null}
+      where ${currentOf(origin)} and ${which}
+      returning n.id::text, n.type, n.key, n.inode::text`,
+  );
+  return ended.map((row) => eventOf('namespace.gone', origin.hostId, row, bound));
+}
+
+function currentOf({ hostId, bootId }: Origin): SQL {
+  return sql`n.host_id = ${hostId} and n.boot_id = ${bootId}::uuid and n.ended_at = 'infinity'`;
+}
+
+function named(rows: readonly NamedNamespace[]): SQL {
+  return sql`unnest(${sql.param(rows.map((row) => row.type))}::text[], ${sql.param(rows.map((row) => row.key))}::text[])`;
+}
+
+function eventOf(type: string, hostId: string, { id, ...row }: Changed, bound: EndBound = null): NewEvent {
+  const detail = { type: row.type, key: row.key, inode: Number(row.inode), ...(bound === null ? {} : { unseen: true }) };
+  return { type, hostId, namespaceId: id, detail };
+}
