@@ -51,6 +51,6 @@ export async function readEvents(tx: Tx, { since, limit }: { since: string; limi
     'read events',
     sql`select seq::text as seq, ${iso(sql`at`)} as at, type, host_id as "hostId", sandbox_id as "sandboxId",
         namespace_id::text as "namespaceId", detail
-      from events where seq > ${since}::bigint order by seq limit ${limit}`,
+      from events where seq > ${since}::bigint order by events.seq limit ${limit}`,
   );
 }
