@@ -19,11 +19,11 @@ const fromClient: readonly FrameKind[] = ['stdin', 'end', 'signal', 'close'];
 export type Bridge = {
   events: StreamEvents;
   /** From now on frames go to the agent; what came meanwhile first. */
-  attach(stream: AgentStream): void;
+  attach: (stream: AgentStream) => void;
   /** Tells the client why, and closes. */
-  fail(error: NsfleetError): void;
+  fail: (error: NsfleetError) => void;
   /** A binary message of the client. */
-  onMessage(data: Uint8Array): void;
+  onMessage: (data: Uint8Array) => void;
 };
 
 /** `onEnd` is called once, when the WebSocket is closed, whoever closed it. */
@@ -51,12 +51,15 @@ export function createBridge(socket: WebSocket, onEnd: () => void): Bridge {
     sendFrame('error', Buffer.from(JSON.stringify(error.toWire())));
     close(internalError);
   };
-  const pump = () => {
-    for (let frame = waiting[0]; stream !== null && frame !== undefined; frame = waiting[0]) {
-      if (frame.kind === 'stdin' && stream.creditBytes() < frame.payload.length) break;
-      stream.send(frame.kind, frame.payload);
+  const forward = (to: AgentStream) => {
+    for (let frame = waiting[0]; frame !== undefined; frame = waiting[0]) {
+      if (frame.kind === 'stdin' && to.creditBytes() < frame.payload.length) break;
+      to.send(frame.kind, frame.payload);
       waiting.shift();
     }
+  };
+  const pump = () => {
+    if (stream !== null) forward(stream);
     if (waiting.length > 0 && !over) socket.pause();
     else if (socket.isPaused) socket.resume();
   };

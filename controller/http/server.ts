@@ -10,6 +10,7 @@ import { NsfleetError } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import type { Readiness } from '../health.ts';
 import type { Metrics } from '../metrics.ts';
+import type { StreamOpener } from '../sandbox/streams.ts';
 import { authorize } from './auth.ts';
 import { answerFailure } from './failure.ts';
 import { addLimits } from './limits.ts';
@@ -18,7 +19,6 @@ import { addProbes } from './probes.ts';
 import { addRoutes } from './routes.ts';
 import type { Answers } from './routes.ts';
 import { addStreams } from './streams.ts';
-import type { StreamOpener } from './streams.ts';
 
 /** A client that sends its headers or body slower than this is cut off. */
 const requestTimeoutMs = 30_000;
@@ -41,8 +41,9 @@ export type ServerParts = {
 
 /** Ready to listen or to `inject()`; opens nothing yet. */
 export async function createServer(parts: ServerParts): Promise<FastifyInstance> {
+  const logger: FastifyBaseLogger = parts.log;
   const app = fastify({
-    loggerInstance: parts.log as FastifyBaseLogger,
+    loggerInstance: logger,
     disableRequestLogging: true,
     bodyLimit: requestMaxBytes,
     requestTimeout: requestTimeoutMs,

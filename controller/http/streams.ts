@@ -7,17 +7,11 @@ import { NsfleetError, issuesText } from '#shared/errors.ts';
 import { ExecRequest } from '#shared/messages.ts';
 import type { AgentStream, StreamEvents } from '../agent-stream.ts';
 import type { Metrics } from '../metrics.ts';
+import type { StreamOpener } from '../sandbox/streams.ts';
 import { createBridge } from './bridge.ts';
 import { toNsfleetError } from './failure.ts';
 
 const LogsRequest = z.strictObject({ follow: z.boolean() });
-export type LogsRequest = z.infer<typeof LogsRequest>;
-
-/** Opens a stream on the host of a sandbox, or throws what the client is to be told. */
-export type StreamOpener = {
-  exec(sandbox: string, request: ExecRequest, events: StreamEvents): Promise<AgentStream>;
-  logs(sandbox: string, request: LogsRequest, events: StreamEvents): Promise<AgentStream>;
-};
 
 /** Each costs up to half a MiB of buffers when both ends are slow. */
 const streamsMax = 1000;

@@ -1,0 +1,60 @@
+/** What is done with each message of an agent, once intake.ts has checked it. Whatever follows for the host is sent at once. */
+import { protocolVersion } from '#shared/messages.ts';
+import type { MessageOf } from '#shared/messages.ts';
+import type { Context } from './context.ts';
+import type { Hearing } from './intake.ts';
+import type { SendReason } from './sender.ts';
+import { applyReport } from './store/reports.ts';
+import { recordBeat, recordHello } from './store/hosts.ts';
+import { applyStatuses, desiredForHost } from './store/placements.ts';
+import { NsfleetError } from '#shared/errors.ts';
+
+/** A host whose digest stays different is told the whole at most this often: it may be busy doing what it was told. */
+const wholeIntervalMs = 3000;
+/** Times of the last telling are kept for as many hosts; beyond, the oldest is forgotten, and that host told once more. */
+const toldMax = 50_000;
+
+export function createHearing(context: Context): Hearing {
+  const { store, sender, metrics } = context;
+  const toldAt = new Map<string, number>();
+
+  const tellWhole = async (hostId: string, reason: SendReason) => {
+    toldAt.delete(hostId);
+    toldAt.set(hostId, performance.now());
+    if (toldAt.size > toldMax) toldAt.delete(toldAt.keys().next().value ?? hostId);
+    sender.send(hostId, await desiredForHost(store.db, hostId), reason, true);
+  };
+
+  return {
+    async hello({ host }) {
+      const { known } = await recordHello(store, host);
+      if (known) await tellWhole(host.hostId, 'hello');
+      return { v: protocolVersion, accepted: known, error: known ? null : notEnrolled(host.hostId).toWire() };
+    },
+    async beat(beat) {
+      const { known, digestMatches } = await recordBeat(store, beat);
+      const last = toldAt.get(beat.hostId) ?? -Infinity;
+      if (known && !digestMatches && performance.now() - last >= wholeIntervalMs) await tellWhole(beat.hostId, 'digest');
+      return null;
+    },
+    async report(report) {
+      const reply = await applyReport(store, report);
+      metrics.reports.inc({ kind: report.kind, result: reply.result });
+      return reply;
+    },
+    async status(message: MessageOf<'status'>) {
+      const { results, followUps } = await applyStatuses(store, message.hostId, message.statuses);
+      if (followUps.length > 0) sender.send(message.hostId, followUps, 'followUp');
+      return { v: protocolVersion, results };
+    },
+  };
+}
+
+function notEnrolled(hostId: string): NsfleetError {
+  return new NsfleetError('HOST_NOT_FOUND', {
+    attempted: 'accept the agent of host',
+    target: hostId,
+    reason: 'it is not enrolled',
+    remedy: 'enrol it: `nsfleet-agent enroll`',
+  });
+}

@@ -1,0 +1,94 @@
+/**
+ * Creating a sandbox, driven through by the controller that was asked: look at the hosts, decide, commit, tell the host, wait. It may
+ * be killed at every await: a repeat with the same idempotency key finds what was committed and goes on from there.
+ */
+import { randomUUID } from 'node:crypto';
+import { NsfleetError } from '#shared/errors.ts';
+import type { Sandbox } from '#shared/resources.ts';
+import type { DesiredPlacement, SandboxRequest } from '#shared/sandbox.ts';
+import type { Context } from '../context.ts';
+import { faultPoint } from '../fault-points.ts';
+import type { CreateStage } from '../metrics.ts';
+import { place } from '../scheduler/place.ts';
+import type { Wish } from '../scheduler/feasible.ts';
+import type { PlaceOutcome } from '../store/place.ts';
+import { findRepeated } from '../store/preview.ts';
+import { placeSandbox } from '../store/sandboxes.ts';
+import { schedulingView } from '../store/schedule.ts';
+import { randomName } from './names.ts';
+import { requestHash } from './request-hash.ts';
+import { chosenHost, wishOf } from './schedule.ts';
+import { awaitState, refuseIfFailed } from './wait.ts';
+import type { WaitFor } from './wait.ts';
+
+/** Each attempt lost a race for the last slot of a host, or for a name. Enough for two hundred requests on a few slots. */
+const attemptsMax = 20;
+
+export type CreateAsked = { request: SandboxRequest; idempotencyKey: string | undefined; wait: WaitFor };
+type Placed = { sandbox: Sandbox; desired: DesiredPlacement | null };
+
+/**
+ * The sandbox in the state that was waited for. Throws CONSTRAINT_INVALID, NOT_PLACED, SANDBOX_NAME_TAKEN, IDEMPOTENCY_KEY_REUSED,
+ * DEADLINE_EXCEEDED, or the host's own error where the sandbox failed; then its row stays, to be looked at.
+ */
+export async function createSandbox(context: Context, asked: CreateAsked): Promise<Sandbox> {
+  const started = performance.now();
+  const reached = (stage: CreateStage) => context.metrics.createSeconds.observe({ stage }, (performance.now() - started) / 1000);
+  faultPoint('create.received');
+  const { sandbox, desired } = await commit(context, asked, () => reached('scheduled'));
+  reached('committed');
+  faultPoint('create.committed');
+  if (desired !== null && sandbox.hostId !== null) context.sender.send(sandbox.hostId, [desired], 'create');
+  reached('sent');
+  faultPoint('create.sent');
+  const settled = await awaitState(context, sandbox, asked.wait);
+  if (settled.startedAt !== null) reached('running');
+  faultPoint('create.running');
+  return refuseIfFailed(settled);
+}
+
+async function commit(context: Context, asked: CreateAsked, scheduled: () => void): Promise<Placed> {
+  const { request } = asked;
+  const wish = wishOf(request.spec);
+  const key = { idempotencyKey: asked.idempotencyKey ?? randomUUID(), requestHash: requestHash(request) };
+  for (let attempt = 1; ; attempt += 1) {
+    const name = request.name ?? randomName();
+    const tried = await tryOnce(context, { request, wish, name, ...key }, scheduled).catch((error: unknown) => {
+      if (request.name !== undefined || !isNameTaken(error)) throw error;
+      return null;
+    });
+    if (tried !== null) {
+      context.metrics.placements.inc({ outcome: tried.outcome });
+      if (tried.outcome !== 'full') return tried;
+    }
+    if (attempt === attemptsMax) {
+      const reason = `${attemptsMax} attempts lost their slot to others`;
+      throw new NsfleetError('UNAVAILABLE', { attempted: 'place sandbox', target: name, reason });
+    }
+    asked.wait.signal.throwIfAborted();
+  }
+}
+
+type Attempt = { request: SandboxRequest; wish: Wish; name: string; idempotencyKey: string; requestHash: string };
+
+async function tryOnce(context: Context, attempt: Attempt, scheduled: () => void): Promise<PlaceOutcome> {
+  const { request, wish, name, idempotencyKey, requestHash: hash } = attempt;
+  const hosts = await schedulingView(context.store.db);
+  faultPoint('create.viewed');
+  const decision = place(hosts, wish);
+  if (decision.chosen === null) {
+    // Nothing fits, perhaps because the first try of this very request has taken the last slot.
+    const repeated = await findRepeated(context.store.db, { name, idempotencyKey, requestHash: hash });
+    faultPoint('create.looked-up');
+    if (repeated !== null) return repeated;
+    context.metrics.placements.inc({ outcome: 'refused' });
+  }
+  const { id: hostId } = chosenHost(hosts, decision, name);
+  scheduled();
+  faultPoint('create.scheduled');
+  return placeSandbox(context.store, { request, name, idempotencyKey, requestHash: hash, decision, hostId });
+}
+
+function isNameTaken(error: unknown): boolean {
+  return error instanceof NsfleetError && error.code === 'SANDBOX_NAME_TAKEN';
+}

@@ -1,0 +1,33 @@
+/** A dry run: the scheduler's decision and the plan of the host that it chose. Nothing is made. */
+import { NsfleetError, issuesText } from '#shared/errors.ts';
+import { PlanAnswer } from '#shared/messages.ts';
+import type { Decision } from '#shared/resources.ts';
+import type { IdRange, SandboxRequest } from '#shared/sandbox.ts';
+import type { Context } from '../context.ts';
+import { place } from '../scheduler/place.ts';
+import { schedulingView } from '../store/schedule.ts';
+import { nextIdRange } from '../store/preview.ts';
+import { randomName } from './names.ts';
+import { chosenHost, wishOf } from './schedule.ts';
+
+const planMs = 5000;
+
+export type Plan = { decision: Decision; hostName: string; idRange: IdRange | null; plan: unknown; lines: string[] };
+
+/** CONSTRAINT_INVALID, NOT_PLACED, HOST_UNREACHABLE, or the host's own error. The id range is the one it would get now. */
+export async function planSandbox(context: Context, request: SandboxRequest, signal: AbortSignal): Promise<Plan> {
+  const wish = wishOf(request.spec);
+  const name = request.name ?? randomName();
+  const hosts = await schedulingView(context.store.db);
+  const decision = place(hosts, wish);
+  const host = chosenHost(hosts, decision, name);
+  const idRange = await nextIdRange(context.store.db, host.id);
+  const data = await context.asker.ask(host, { type: 'plan', name, idRange, spec: request.spec }, planMs, signal);
+  const answer = PlanAnswer.safeParse(data);
+  if (answer.success) return { decision, hostName: host.name, idRange, plan: answer.data.plan, lines: answer.data.lines };
+  throw new NsfleetError('MESSAGE_MALFORMED', {
+    attempted: 'read the plan of host',
+    target: host.name,
+    reason: issuesText(answer.error.issues).slice(0, 1000),
+  });
+}

@@ -1,0 +1,19 @@
+/** The scheduler's decision on what the database knows now. */
+import { NsfleetError } from '#shared/errors.ts';
+import type { Decision } from '#shared/resources.ts';
+import type { SandboxSpec } from '#shared/sandbox.ts';
+import { compileConstraint } from '../scheduler/constraint.ts';
+import { explain } from '../scheduler/explain.ts';
+import type { HostView, Wish } from '../scheduler/feasible.ts';
+
+/** Compiled once a request, however often it is scheduled. CONSTRAINT_INVALID. */
+export function wishOf(spec: SandboxSpec): Wish {
+  return { constraint: spec.constraint === undefined ? null : compileConstraint(spec.constraint) };
+}
+
+/** The host that was chosen, or NOT_PLACED with every filter's count. */
+export function chosenHost(hosts: readonly HostView[], decision: Decision, name: string): HostView {
+  const chosen = hosts.find((host) => host.id === decision.chosen);
+  if (chosen !== undefined) return chosen;
+  throw new NsfleetError('NOT_PLACED', { attempted: 'place sandbox', target: name, reason: explain(decision) });
+}
