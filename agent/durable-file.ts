@@ -15,15 +15,15 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
       await file.close();
     }
     await rename(temporary, path);
-    await syncDirectory(dirname(path));
+    await syncEntry(dirname(path));
   } catch (cause) {
     throw stateUnusable('write', path, cause);
   }
 }
 
-/** Makes renames and new entries in `directory` survive a power loss. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
+/** fsync of a file's content, or of a directory's entries. */
+export async function syncEntry(path: string): Promise<void> {
+  const handle = await open(path, 'r');
   try {
     await handle.sync();
   } finally {

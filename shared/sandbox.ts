@@ -132,6 +132,7 @@ export type WireError = z.infer<typeof WireError>;
 
 /** A namespace that a sandbox really got, read back from the kernel. */
 export const SandboxNamespace = z.object({ type: NamespaceType, key: NamespaceKey, inode: z.int().nonnegative() });
+export type SandboxNamespace = z.infer<typeof SandboxNamespace>;
 
 /** What the agent tells of one placement. `statusSeq` grows with every status of a placement; an older one is ignored. */
 export const PlacementStatus = z.object({

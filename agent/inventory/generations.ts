@@ -14,6 +14,8 @@ const File = z.object({
 
 export type GenerationStore = {
   readonly current: Generations;
+  /** Of a namespace that no scan may have seen yet. */
+  of(inode: number): number;
   /** Written only when a generation changed or an inode is new: not for every scan. */
   keep(next: Generations): Promise<void>;
 };
@@ -25,6 +27,11 @@ export async function openGenerations(stateDirectory: string, bootId: string): P
   return {
     get current() {
       return current;
+    },
+    of(inode) {
+      const seen = current.get(inode);
+      if (seen === undefined) return 0;
+      return seen.present ? seen.generation : seen.generation + 1;
     },
     async keep(next) {
       const before = current;

@@ -1,0 +1,144 @@
+/** An agent from its settings: what it is made of, and in which order that starts and ends. */
+import { fileURLToPath } from 'node:url';
+import { loadNative } from '#native/binding.ts';
+import type { Log } from '#shared/log.ts';
+import { protocolVersion } from '#shared/messages.ts';
+import { placementDigest } from '#shared/placement.ts';
+import type { PlacementStatus } from '#shared/sandbox.ts';
+import type { AgentSettings } from './config.ts';
+import { nextEpoch } from './epoch.ts';
+import { helloOf, load1, readBootId, readFacts } from './fingerprint.ts';
+import { createHeartbeat } from './heartbeat.ts';
+import { createGreeting } from './greeting.ts';
+import { openGenerations } from './inventory/generations.ts';
+import { createReporter } from './inventory/reporter.ts';
+import { createWatch } from './inventory/watch.ts';
+import { openLink } from './link.ts';
+import type { Link } from './link.ts';
+import { lockStateDirectory } from './lock.ts';
+import { createOutbox } from './outbox.ts';
+import { createQuestions } from './questions.ts';
+import { acceptThrough, adoptAll } from './sandbox/adopt.ts';
+import { createPlacements } from './sandbox/placements.ts';
+import { readHostRootFacts } from './sandbox/root-facts.ts';
+import { openStateFiles } from './sandbox/state.ts';
+import { openTombstones } from './sandbox/tombstones.ts';
+
+/** Built by native/build.mjs. */
+const shimPath = fileURLToPath(new URL('../native/build/nsfleet-shim', import.meta.url));
+
+/**
+ * Runs until the signal aborts, then ends in order; sandboxes run on. Throws what keeps it from starting: ALREADY_RUNNING,
+ * NATIVE_UNAVAILABLE, PROC_UNAVAILABLE, STATE_DIRECTORY_UNUSABLE, NATS_DENIED, NATS_TOO_OLD.
+ */
+export async function runAgent(settings: AgentSettings, log: Log, signal: AbortSignal): Promise<void> {
+  using _lock = lockStateDirectory(settings.stateDirectory);
+  const native = loadNative();
+  const bootId = readBootId();
+  const facts = readFacts(native);
+  const epoch = await nextEpoch(settings.stateDirectory);
+  const { hostId, stateDirectory } = settings;
+  const identity = { hostId, bootId, epoch };
+  const v = protocolVersion;
+  // Questions and wishes come over the link, so they find it there.
+  let link: Link | null = null;
+  const linked = (): Link => {
+    if (link === null) throw new Error('not connected yet');
+    return link;
+  };
+
+  const generations = await openGenerations(stateDirectory, bootId);
+  const reporter = createReporter(identity, (report, ms) => linked().request('report', report, ms), log);
+  const watch = createWatch({ native, generations, intervalMs: settings.scanIntervalMs, log, onModel: (model) => reporter.offer(model) });
+  const outbox = createOutbox(
+    (statuses, ms) => linked().request('status', { v, ...identity, statuses }, ms),
+    (status) => placements.acknowledged(status),
+    log,
+  );
+  const heartbeat = createHeartbeat(settings.beatIntervalMs, () => {
+    const held = placements.summaries().filter(({ state }) => state !== 'removed');
+    link?.beat({ v, ...identity, seq: reporter.seq, digest: placementDigest(held), placements: held.length, load1: load1() });
+  });
+
+  using program = native.sealProgram(shimPath);
+  const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+  const files = openStateFiles(stateDirectory);
+  const runner = { native, program, host: readHostRootFacts(), owner, log };
+  const placementsParts = {
+    runner,
+    files,
+    tombstones: await openTombstones(stateDirectory),
+    idPool: facts.privileged ? settings.idPool : null,
+    maxSandboxes: settings.maxSandboxes,
+    generationOf: (inode: number) => generations.of(inode),
+    log,
+    nowMs: Date.now,
+    bootId,
+    tell: (status: PlacementStatus) => outbox.put(status),
+    onChange: () => {
+      heartbeat.poke();
+      watch.poke();
+    },
+  };
+  const placements = createPlacements(placementsParts);
+  const adoptParts = { ...placementsParts, placements, onDamaged: (error: Error) => log.error(error.message) };
+  const adopted = await adoptAll(adoptParts);
+  log.info({ running: adopted.running, ended: adopted.ended, reaped: adopted.reaped, nameless: adopted.nameless.size }, 'took stock');
+  const accept = acceptThrough(adoptParts, adopted.nameless);
+  const questions = createQuestions({
+    link: linked,
+    watch,
+    reporter,
+    placements,
+    directoryOf: (placementId) => files.directoryOf(placementId),
+    runner,
+    log,
+  });
+
+  const ending = new AbortController();
+  const end = (): void => ending.abort(signal.reason);
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  const watching = watch.run(ending.signal);
+  const working: Promise<void>[] = [watching];
+  try {
+    const greeting = createGreeting(
+      helloOf(settings, bootId, epoch, facts),
+      (hello, ms) => linked().request('hello', { v, host: hello }, ms),
+      log,
+    );
+    link = await openLink(
+      {
+        url: settings.natsUrl,
+        hostId,
+        credentialsFile: settings.credentialsFile,
+        allowOldNats: settings.allowOldNats,
+        log,
+        onDo({ placements: desired, tell }) {
+          accept(desired);
+          if (tell) placements.tellAll();
+        },
+        onAsk: (message) => questions.ask(message),
+        onReconnect() {
+          void greeting.greet(ending.signal);
+          outbox.wake();
+          reporter.wake();
+        },
+      },
+      ending.signal,
+    );
+    log.info({ hostId, epoch, bootId, privileged: facts.privileged }, 'connected');
+    await greeting.greet(ending.signal);
+    working.push(heartbeat.run(ending.signal), outbox.run(ending.signal), reporter.run(ending.signal));
+    await Promise.race([new Promise((resolve) => ending.signal.addEventListener('abort', resolve, { once: true })), ...working]);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener('abort', end);
+    ending.abort();
+    await questions.close();
+    await Promise.allSettled(working);
+    await placements.close();
+    await link?.close();
+  }
+}

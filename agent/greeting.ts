@@ -1,0 +1,42 @@
+/** Says hello until a controller knows this host. */
+import { backoffMs, sleep } from '#shared/async.ts';
+import { errorText } from '#shared/errors.ts';
+import type { HostHello } from '#shared/host.ts';
+import type { Log } from '#shared/log.ts';
+import type { ReplyOf } from './link.ts';
+
+const timeoutMs = 5000;
+const retryBaseMs = 100;
+const retryMaxMs = 3000;
+/** An unknown host stays unknown until somebody enrols it. */
+const refusedMs = 15_000;
+
+export type Greeting = {
+  /** Resolves when a controller accepted this host; rejects when the signal aborts. */
+  greet(signal: AbortSignal): Promise<void>;
+};
+
+export function createGreeting(
+  hello: HostHello,
+  send: (hello: HostHello, timeoutMs: number) => Promise<ReplyOf<'hello'>>,
+  log: Log,
+): Greeting {
+  return {
+    async greet(signal) {
+      for (let attempt = 0; ; attempt++) {
+        signal.throwIfAborted();
+        let pauseMs = backoffMs(attempt, retryBaseMs, retryMaxMs);
+        try {
+          const reply = await send(hello, timeoutMs);
+          if (reply.accepted) return;
+          log.error({ code: reply.error?.code, reason: reply.error?.reason }, 'no controller accepts this host');
+          pauseMs = refusedMs;
+        } catch (error) {
+          // The first time and then now and then: a fleet whose controllers are away must not fill its disks with this.
+          log[attempt % 20 === 0 ? 'warn' : 'debug']({ reason: errorText(error) }, 'no controller answered yet');
+        }
+        await sleep(pauseMs, signal);
+      }
+    },
+  };
+}

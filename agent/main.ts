@@ -1,0 +1,88 @@
+/** `nsfleet-agent`: run (the default), enroll, --version, --help. */
+import { parseArgs } from 'node:util';
+import { NsfleetError, asNsfleetError, errorText } from '#shared/errors.ts';
+import { createLog } from '#shared/log.ts';
+import { runAgent } from './agent.ts';
+import { readAgentSettings } from './config.ts';
+import { enroll } from './enroll.ts';
+import { agentVersion } from './version.ts';
+
+const help = `nsfleet-agent ${agentVersion}: reports this host's namespaces and runs its sandboxes
+
+usage:
+  nsfleet-agent [run]
+  nsfleet-agent enroll --api URL --token-file FILE [--id ID] [--name NAME]
+
+The first SIGTERM or SIGINT ends it in order, the second at once. Sandboxes run on; the next start takes them over.
+
+environment of run (what enroll wrote stands in for the first three):
+  NATS_URL                     address of the NATS server
+  NSFLEET_HOST_ID              this host's id
+  NSFLEET_AGENT_CREDENTIALS    NATS credentials file
+  NSFLEET_AGENT_STATE          state directory
+  NSFLEET_AGENT_HOST_NAME      name to show (default: the hostname)
+  NSFLEET_AGENT_LABELS         key=value,key=value
+  NSFLEET_AGENT_MAX_SANDBOXES  most sandboxes at once (1000)
+  NSFLEET_ID_POOL              start:count of uid ranges of 65,536 (1879048192:4095)
+  NSFLEET_SCAN_INTERVAL_MS     between scans (1000)
+  NSFLEET_BEAT_INTERVAL_MS     between heartbeats (5000)
+  NSFLEET_LOG_LEVEL            trace, debug, info, warn, error (info)
+  NSFLEET_ALLOW_OLD_NATS       1: accept a NATS server with known holes; for development only
+`;
+
+async function main(): Promise<void> {
+  const { values, positionals } = readArguments();
+  if (values.help === true) process.stdout.write(help);
+  else if (values.version === true) process.stdout.write(`${agentVersion}\n`);
+  else if (positionals.length > 1) throw usage(`${positionals[1]} is too much`);
+  else if (positionals[0] === 'enroll') await enrollHost(values);
+  else if (positionals[0] === undefined || positionals[0] === 'run') await run();
+  else throw usage(`there is no command ${positionals[0]}`);
+}
+
+async function run(): Promise<void> {
+  const settings = readAgentSettings(process.env);
+  const ending = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (ending.signal.aborted) process.exit(1);
+    ending.abort(new Error(signal));
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  await runAgent(settings, createLog('agent', settings.logLevel), ending.signal);
+}
+
+async function enrollHost(values: ReturnType<typeof readArguments>['values']): Promise<void> {
+  const { api, id, name } = values;
+  const tokenFile = values['token-file'];
+  if (api === undefined || tokenFile === undefined) throw usage('enroll needs --api and --token-file');
+  const { hostId, credentials } = await enroll(process.env, { api, tokenFile, id, name });
+  process.stdout.write(`enrolled as ${hostId}; credentials in ${credentials}\n`);
+}
+
+function readArguments() {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { help: { ...flag, short: 'h' }, version: flag, api: text, 'token-file': text, id: text, name: text },
+    });
+  } catch (error) {
+    throw usage(errorText(error));
+  }
+}
+
+function usage(reason: string): NsfleetError {
+  return new NsfleetError('USAGE', { attempted: 'run', target: 'nsfleet-agent', reason, remedy: 'see nsfleet-agent --help' });
+}
+
+main().then(
+  // What is done is done: nothing that may still hold the event loop is worth waiting for.
+  () => process.exit(0),
+  (error: unknown) => {
+    const failure = asNsfleetError(error, 'run', 'nsfleet-agent');
+    process.stderr.write(`nsfleet-agent: ${failure.message} (${failure.code})\n${failure.remedy}\n`);
+    if (failure.code === 'INTERNAL' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    process.exit(failure.exitCode);
+  },
+);

@@ -1,0 +1,24 @@
+/** The file that the shim leaves, fsynced, when a sandbox has ended: `nsfleet-exit 1\ncode C\nsignal S\nended_ms T\n`. */
+import { join } from 'node:path';
+import type { ExitStatus } from '#shared/sandbox.ts';
+import { readIfThere } from '../durable-file.ts';
+
+export type Ended = { exit: ExitStatus; endedMs: number };
+
+/** Null if there is none, or if it is not what the shim writes. */
+export async function readExitFile(directory: string): Promise<Ended | null> {
+  const text = (await readIfThere(join(directory, 'exit')))?.toString('latin1');
+  return text === undefined ? null : parseExitFile(text);
+}
+
+export function parseExitFile(text: string): Ended | null {
+  const match = /^nsfleet-exit 1\ncode (-1|[0-9]{1,3})\nsignal ([0-9]{1,2})\nended_ms ([0-9]{1,15})\n$/u.exec(text);
+  const exit = match === null ? null : exitStatus(Number(match[1]), Number(match[2]));
+  return exit === null ? null : { exit, endedMs: Number(match?.[3]) };
+}
+
+/** The shim's two numbers as one status; null where they are none. */
+export function exitStatus(code: number, signal: number): ExitStatus | null {
+  if (signal >= 1 && signal <= 64) return { code: null, signal };
+  return code >= 0 && code <= 255 ? { code, signal: null } : null;
+}

@@ -1,0 +1,43 @@
+/** What a shim could not do, as an error of the catalogue. Pure. */
+import { NsfleetError } from '#shared/errors.ts';
+import type { ErrorCode } from '#shared/errors.ts';
+import { errnoName } from '#native/native-error.ts';
+import type { ShimFailure } from './shim-link.ts';
+
+/** Steps that find, check or mount the root of the user's own directory. */
+const rootSteps = new Set(['tree', 'overlay']);
+/** A path inside the root is not what it must be, or leads out of it. */
+const rootErrors = new Set(['ELOOP', 'ENOTDIR', 'EXDEV']);
+const namespaceErrors = new Set(['EPERM', 'EACCES', 'ENOSPC', 'EUSERS', 'EINVAL', 'ENOSYS']);
+
+/** `fallback` is SANDBOX_CREATE_FAILED or EXEC_FAILED; `rootIsDirectory`: the spec names a root of its own. */
+export function failureError(
+  failure: ShimFailure,
+  context: { attempted: string; target: string; fallback: 'SANDBOX_CREATE_FAILED' | 'EXEC_FAILED'; rootIsDirectory: boolean },
+): NsfleetError {
+  const errname = errnoName(failure.errnum);
+  const detail = failure.detail === '' || failure.detail === '-' ? '' : ` ${failure.detail}`;
+  return new NsfleetError(codeOf(failure, errname, context), {
+    attempted: context.attempted,
+    target: context.target,
+    reason: `${failure.step}${detail}: ${errname} (${failure.errnum})${failure.op < 0 ? '' : `, operation ${failure.op} of the plan`}`,
+  });
+}
+
+function codeOf(
+  { step, op }: ShimFailure,
+  errname: string,
+  { fallback, rootIsDirectory }: { fallback: ErrorCode; rootIsDirectory: boolean },
+): ErrorCode {
+  if (step === 'exec') {
+    if (errname === 'ENOENT' || errname === 'ENOTDIR') return 'COMMAND_NOT_FOUND';
+    if (errname === 'EACCES' || errname === 'ENOEXEC' || errname === 'EISDIR') return 'COMMAND_NOT_EXECUTABLE';
+    return fallback;
+  }
+  if (step === 'cwd') return 'CWD_REFUSED';
+  if (step === 'kernel') return 'KERNEL_TOO_OLD';
+  if (step === 'clone3' && namespaceErrors.has(errname)) return 'NAMESPACES_UNAVAILABLE';
+  if ((step === 'uid_map' || step === 'gid_map' || step === 'setgroups') && errname === 'EPERM') return 'NAMESPACES_UNAVAILABLE';
+  if (rootIsDirectory && (rootSteps.has(step) || (op >= 0 && rootErrors.has(errname)))) return 'ROOT_REFUSED';
+  return fallback;
+}

@@ -1,0 +1,24 @@
+/** The host's pool of uid ranges, checked here whatever the controller says: two sandboxes with one id would not be isolated. Pure. */
+import { NsfleetError } from '#shared/errors.ts';
+import type { DesiredPlacement, IdRange } from '#shared/sandbox.ts';
+import { idRangeSize } from '../config.ts';
+
+/** Null: an unprivileged agent, which maps one id and has no pool. */
+export type IdPool = { start: number; count: number } | null;
+
+/** Throws ID_RANGE_REFUSED unless the range is one of the pool's and nobody else's on this host. */
+export function checkIdRange(desired: DesiredPlacement, pool: IdPool, taken: Iterable<{ name: string; idRange: IdRange | null }>): void {
+  const { idRange, name } = desired;
+  const refuse = (reason: string) => new NsfleetError('ID_RANGE_REFUSED', { attempted: 'give ids to sandbox', target: name, reason });
+  if (pool === null) {
+    if (idRange !== null) throw refuse(`this agent is no root and cannot map the range at ${idRange.start}`);
+    return;
+  }
+  if (idRange === null) throw refuse('no range was chosen for it');
+  const { start, count } = idRange;
+  const end = pool.start + pool.count * idRangeSize;
+  if (count !== idRangeSize || start < pool.start || start + count > end || (start - pool.start) % idRangeSize !== 0) {
+    throw refuse(`${start}:${count} is no range of this host’s pool (${pool.count} of ${idRangeSize} from ${pool.start})`);
+  }
+  for (const other of taken) if (other.idRange?.start === start) throw refuse(`${start}:${count} belongs to sandbox ${other.name}`);
+}

@@ -1,0 +1,214 @@
+/** Executors of the steps that reconcile.ts decides: one for each, exhaustive by type. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { deadline } from '#shared/async.ts';
+import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
+import type { Log } from '#shared/log.ts';
+import { isEnded } from '#shared/sandbox.ts';
+import type { ExitStatus } from '#shared/sandbox.ts';
+import { signalNumber } from '#shared/signal.ts';
+import { readExitFile } from './exit-file.ts';
+import { checkIdRange } from './ids.ts';
+import type { IdPool } from './ids.ts';
+import { shimEvents } from './placement.ts';
+import type { Placement } from './placement.ts';
+import { identify, isAlive, killExactly, readNamespaces } from './processes.ts';
+import type { GenerationOf } from './processes.ts';
+import type { Step, StepType } from './reconcile.ts';
+import type { PlacementRecord } from './record.ts';
+import { removeTree } from './remove-tree.ts';
+import { endShim, startSandbox } from './runner.ts';
+import type { RunnerParts } from './runner.ts';
+import type { StateFiles } from './state.ts';
+import type { Tombstones } from './tombstones.ts';
+
+/** SIGKILL works at once unless a process sits in the kernel (a dead disk, a dead NFS server). */
+const killBoundMs = 10_000;
+
+export type StepParts = {
+  runner: RunnerParts;
+  files: StateFiles;
+  tombstones: Tombstones;
+  idPool: IdPool;
+  maxSandboxes: number;
+  generationOf: GenerationOf;
+  log: Log;
+  nowMs: () => number;
+  /** all placements of this host */
+  others: () => Iterable<Placement>;
+  /** look for the next step again */
+  advance: (placement: Placement) => void;
+};
+
+/** Writes the changed record and marks the placement as to be told. Throws STATE_DIRECTORY_UNUSABLE, and nothing is changed then. */
+export function change(parts: Pick<StepParts, 'files'>, placement: Placement, changes: Partial<PlacementRecord>): void {
+  const record = { ...placement.record, ...changes, statusSeq: placement.record.statusSeq + 1 };
+  parts.files.write(record);
+  placement.record = record;
+  placement.mustTell = true;
+}
+
+type Executor<T extends StepType> = (parts: StepParts, placement: Placement, step: Extract<Step, { type: T }>) => Promise<void> | void;
+
+const executors: { [T in StepType]: Executor<T> } = {
+  create,
+  skip: (parts, placement) => change(parts, placement, { state: 'stopped', endedAt: at(parts) }),
+  end: (parts, placement, { exit }) => end(parts, placement, { state: 'stopped', exit, endedAt: at(parts, placement.endedMs) }),
+  lose,
+  stop,
+  wait(parts, placement, { untilMs }) {
+    placement.timer = setTimeout(() => {
+      placement.timer = null;
+      parts.advance(placement);
+    }, untilMs - parts.nowMs());
+  },
+  kill: (parts, placement) => killAll(parts, placement),
+  destroy,
+};
+
+export async function execute(parts: StepParts, placement: Placement, step: Step): Promise<void> {
+  await (executors[step.type] as (...given: unknown[]) => Promise<void> | void)(parts, placement, step);
+}
+
+async function create(parts: StepParts, placement: Placement): Promise<void> {
+  const { desired } = placement.record;
+  const { placementId } = desired;
+  const directory = parts.files.directoryOf(placementId);
+  const { native } = parts.runner;
+  const events = shimEvents(placement, () => parts.advance(placement));
+  try {
+    checkRoom(parts, placement);
+    const starting = startSandbox(parts.runner, desired, directory, events);
+    // The disk works while the kernel does; both must be done before anybody is told (state.ts says what survives what).
+    const [started] = await Promise.all([starting, parts.files.sync(placementId).catch((error: unknown) => abandon(starting, error))]);
+    placement.link = started.link;
+    placement.child = started.shim;
+    change(parts, placement, {
+      state: 'running',
+      shim: { pid: started.shim.pid, start: started.shim.startTicks.toString() },
+      init: identify(native, started.initPid),
+      command: identify(native, started.commandPid),
+      namespaces: readNamespaces(native, [started.initPid, started.commandPid], parts.generationOf),
+      startedAt: at(parts),
+    });
+  } catch (error) {
+    const refusal = asNsfleetError(error, 'create sandbox', desired.name);
+    parts.log.info({ placementId, code: refusal.code, reason: refusal.reason }, 'sandbox not created');
+    await clearDirectory(directory);
+    placement.exit = null;
+    placement.vanished = false;
+    change(parts, placement, { state: 'failed', error: refusal.toWire(), endedAt: at(parts) });
+  }
+}
+
+/** The state file cannot be kept: a sandbox that nobody would know of after a power loss must not run. */
+async function abandon(starting: ReturnType<typeof startSandbox>, error: unknown): Promise<never> {
+  const started = await starting;
+  started.link.kill();
+  await endShim(started.shim);
+  started.link.close();
+  throw error;
+}
+
+function checkRoom(parts: StepParts, placement: Placement): void {
+  const { desired } = placement.record;
+  const others = [...parts.others()].filter((other) => other !== placement && other.record.state !== 'removed');
+  const live = others.filter((other) => !isEnded(other.record.state)).length;
+  if (live >= parts.maxSandboxes) {
+    throw new NsfleetError('SANDBOX_CREATE_FAILED', {
+      attempted: 'create sandbox',
+      target: desired.name,
+      reason: `this host runs ${live} of at most ${parts.maxSandboxes} (NSFLEET_AGENT_MAX_SANDBOXES)`,
+    });
+  }
+  checkIdRange(
+    desired,
+    parts.idPool,
+    others.map((other) => other.record.desired),
+  );
+}
+
+async function stop(parts: StepParts, placement: Placement, { signal, graceMs }: Extract<Step, { type: 'stop' }>): Promise<void> {
+  change(parts, placement, { state: 'stopping', stopDeadlineMs: parts.nowMs() + graceMs });
+  await placement.link?.signal(signalNumber(signal)).catch((error: unknown) => {
+    // It ended in this moment: its exit is on the way.
+    parts.log.debug({ error, placementId: placement.record.desired.placementId }, 'stop signal not delivered');
+  });
+}
+
+async function end(
+  parts: StepParts,
+  placement: Placement,
+  changes: { state: 'stopped' | 'lost'; exit: ExitStatus | null; endedAt: string },
+): Promise<void> {
+  await letGo(placement);
+  change(parts, placement, { ...changes, stopDeadlineMs: null });
+}
+
+/** The shim is gone without a word; init dies with it (PDEATHSIG), which is made sure of. */
+async function lose(parts: StepParts, placement: Placement): Promise<void> {
+  const { record } = placement;
+  const directory = parts.files.directoryOf(record.desired.placementId);
+  killExactly(parts.runner.native, record.init);
+  killExactly(parts.runner.native, record.shim);
+  // Its last words may have been written, though not heard.
+  const ended = await readExitFile(directory);
+  if (ended !== null) {
+    await end(parts, placement, { state: 'stopped', exit: ended.exit, endedAt: at(parts, ended.endedMs) });
+    return;
+  }
+  await end(parts, placement, { state: 'lost', exit: null, endedAt: at(parts) });
+}
+
+/** SIGKILL to everything, and wait until the shim has told the end. */
+async function killAll(parts: StepParts, placement: Placement): Promise<void> {
+  const { native } = parts.runner;
+  const { shim, init, desired } = placement.record;
+  if (placement.link !== null) {
+    placement.link.kill();
+    const bound = deadline(placement.over.promise, killBoundMs, 'kill sandbox', desired.name);
+    if (await bound.then(() => true).catch(() => false)) return;
+  }
+  // Nobody to talk to, or no answer: by identity.
+  killExactly(native, init);
+  killExactly(native, shim);
+  for (let waited = 0; isAlive(native, init) || isAlive(native, shim); waited += 20) {
+    if (waited >= killBoundMs || placement.child !== null) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  if (placement.exit === null) placement.vanished = true;
+}
+
+async function destroy(parts: StepParts, placement: Placement): Promise<void> {
+  const { placementId } = placement.record.desired;
+  if (placement.record.state !== 'placed' && !isEnded(placement.record.state)) await killAll(parts, placement);
+  await letGo(placement);
+  await removeTree(parts.files.directoryOf(placementId));
+  parts.tombstones.add(placementId);
+  placement.record = {
+    ...placement.record,
+    state: 'removed',
+    statusSeq: placement.record.statusSeq + 1,
+    endedAt: placement.record.endedAt ?? at(parts),
+  };
+  placement.mustTell = true;
+}
+
+/** What this agent held of a sandbox that has ended. */
+async function letGo(placement: Placement): Promise<void> {
+  if (placement.timer !== null) clearTimeout(placement.timer);
+  placement.timer = null;
+  placement.link?.close();
+  placement.link = null;
+  if (placement.child !== null) await endShim(placement.child);
+  placement.child = null;
+}
+
+/** Of a creation that failed nothing is left but its record. */
+async function clearDirectory(directory: string): Promise<void> {
+  for (const name of await readdir(directory).catch(() => [])) if (name !== 'state') await removeTree(join(directory, name));
+}
+
+function at(parts: StepParts, ms: number | null = null): string {
+  return new Date(ms ?? parts.nowMs()).toISOString();
+}
