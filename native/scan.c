@@ -132,11 +132,8 @@ static void count_members(struct scan *scan, const struct nsf_process *row) {
  * Every link of one process into ROW. What cannot be read is -1; *refused is the first errno that is not "there is
  * none". A zombie has left all but its user and pid namespace, so ENOENT alone says nothing about its end.
  */
-static int read_links(struct scan *scan, int dir, struct nsf_process *row, int *refused) {
+static int read_links(struct scan *scan, int ns, struct nsf_process *row, int *refused) {
     int doubtful = 0;
-    NSF_OWNED_FD ns = openat(dir, "ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (ns < 0)
-        return errno == ENOENT || errno == ESRCH ? VANISHED : -errno;
     for (int link = 0; link < NSF_LINKS; link++) {
         row->ns[link] = read_link(scan, ns, link);
         if (row->ns[link] >= 0)
@@ -152,7 +149,7 @@ static int read_links(struct scan *scan, int dir, struct nsf_process *row, int *
     if (doubtful) {
         /* proc_ns_readlink answers EACCES, too, when the task ended between look-up and use: ask whether it is there. */
         struct nsf_stat again;
-        if (nsf_read_stat(dir, "stat", &again) != 0) {
+        if (nsf_read_stat(ns, "../stat", &again) != 0) {
             *refused = 0;
             return VANISHED;
         }
@@ -161,14 +158,17 @@ static int read_links(struct scan *scan, int dir, struct nsf_process *row, int *
     return KEPT;
 }
 
-/* The directory DIR names one process for good: once that has ended, everything below is ESRCH, also if the pid is reused. */
-static int read_process(struct scan *scan, int dir, struct nsf_process *row, int *refused) {
+/*
+ * NS is /proc/<pid>/ns, and all else is read through it: it stands for one process for good, so that once that has
+ * ended nothing below is found, also if the pid is another one's by then. One open less than by /proc/<pid>.
+ */
+static int read_process(struct scan *scan, int ns, struct nsf_process *row, int *refused) {
     struct statx about;
     struct nsf_stat stat;
     memset(row, 0, sizeof *row);
-    if (statx(dir, "", AT_EMPTY_PATH, STATX_UID, &about) != 0)
+    if (statx(ns, "..", 0, STATX_UID, &about) != 0)
         return VANISHED;
-    int result = nsf_read_stat(dir, "stat", &stat);
+    int result = nsf_read_stat(ns, "../stat", &stat);
     if (result == -ESRCH || is_fatal(result))
         return result == -ESRCH ? VANISHED : result;
     if (result < 0) {
@@ -182,7 +182,7 @@ static int read_process(struct scan *scan, int dir, struct nsf_process *row, int
     row->state = (uint8_t)stat.state;
     row->comm_bytes = stat.comm_bytes;
     memcpy(row->comm, stat.comm, sizeof row->comm);
-    return read_links(scan, dir, row, refused);
+    return read_links(scan, ns, row, refused);
 }
 
 static void count_refused(struct nsf_scan *head, int errnum) {
@@ -194,22 +194,33 @@ static void count_refused(struct nsf_scan *head, int errnum) {
         head->unreadable_other++;
 }
 
+static int open_ns(int proc, const char *name) {
+    char path[32];
+    size_t bytes = strnlen(name, sizeof path - sizeof "/ns");
+    memcpy(path, name, bytes);
+    memcpy(path + bytes, "/ns", sizeof "/ns");
+    return openat(proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 static int scan_process(struct scan *scan, const char *name, struct nsf_error *error) {
     struct nsf_scan *head = scan->head;
     uint32_t known = scan->table.count;
     int refused = 0;
-    NSF_OWNED_FD dir = openat(scan->proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) {
+    NSF_OWNED_FD ns = open_ns(scan->proc, name);
+    if (ns < 0) {
         if (is_fatal(-errno))
             return nsf_fail_errno(error, "open_process", name);
-        head->vanished++;
+        if (errno == ENOENT || errno == ESRCH)
+            head->vanished++;
+        else
+            count_refused(head, errno);
         return 0;
     }
     head->process_needed++;
     if (scan->process_max < head->process_needed)
         return 0; /* counts on, so that the caller grows once */
     struct nsf_process *row = &scan->processes[head->process_count];
-    int result = read_process(scan, dir, row, &refused);
+    int result = read_process(scan, ns, row, &refused);
     count_refused(head, refused);
     if (result == KEPT) {
         head->process_count++;
