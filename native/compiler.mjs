@@ -48,7 +48,8 @@ export async function findCompiler({ work, log, sanitize = false }) {
     target: (part) => ['-target', zigTargets[part]],
     staticPie: ['-fPIE', '-static', '-pie'],
     // Its version is pinned, so it is known to take every flag's first form.
-    hardening: optionalFlags.flatMap(([first]) => first.split(' ')),
+    // musl's CMSG_NXTHDR compares a size_t with a ptrdiff_t.
+    hardening: [...optionalFlags.flatMap(([first]) => first.split(' ')), '-Wno-sign-compare'],
   };
 }
 
