@@ -1,13 +1,13 @@
 /** `npm ci`, when node_modules is missing or is not what the lock says. Plain JavaScript for Node ≥ 20, no dependency. */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, symlinkSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The checkout. */
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-const progressMs = 3000;
+const progressMs = 5000;
 
 /** Makes node_modules agree with package-lock.json. `say` takes progress lines. Throws with npm's own words. */
 export async function ensureDependencies(say) {
@@ -56,7 +56,7 @@ async function installDependencies(say) {
       words = (words + chunk).slice(-8000);
     });
   }
-  const timer = setInterval(() => say(`dependencies: ${countPackages()} packages unpacked`), progressMs);
+  const timer = setInterval(() => say('dependencies: npm ci is at work'), progressMs);
   try {
     const how = await new Promise((resolve) => {
       child.on('error', (error) => resolve(error.code === 'ENOENT' ? 'npm is not installed or not on PATH' : error.message));
@@ -80,11 +80,6 @@ function linkCommands() {
       if (!['EEXIST', 'EACCES', 'EROFS'].includes(error.code)) throw error;
     }
   }
-}
-
-function countPackages() {
-  const dir = join(root, 'node_modules');
-  return existsSync(dir) ? readdirSync(dir).length : 0;
 }
 
 function readJson(path) {

@@ -18,7 +18,7 @@ export async function launch(program, args, nodeOptions = []) {
   try {
     await ensureDependencies(say);
     const { buildNative } = await import('../../native/build.mjs');
-    await buildNative({ log: (line) => say(`native: ${line}`) });
+    await buildNative({ log: say });
   } catch (error) {
     process.stderr.write(`nsfleet: cannot set up: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(1);
