@@ -107,8 +107,9 @@ async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
 }
 
 /**
- * `slot`: one row where the host is ready and has room, with the lowest free id range of its pool, or null where it needs none. Overlaps
- * are looked for, not only equal starts: the host's pool may have been moved while ranges of the old one are in use.
+ * `slot`: one row where the host is ready and has room, with the lowest free id range of its pool, or null where it needs none. The gaps
+ * between the ranges in use are looked at in order, wherever these lie: the host's pool may have been moved while some of the old one are
+ * in use. (A row before the first of them makes the gap before it.)
  */
 export function slot(hostId: string): SQL {
   return sql`host as (
@@ -121,11 +122,13 @@ export function slot(hostId: string): SQL {
       select id_range_start as first, id_range_start + id_range_count as past
       from placements where host_id = ${hostId} and state <> 'removed' and id_range_start is not null
     ),
+    gap as (
+      select greatest(host.start, max(t.past) over (order by t.first)) as first, lead(t.first) over (order by t.first) as next, host.*
+      from host, lateral (select * from taken union all select 0, 0) t
+    ),
     free as (
-      select min(candidate.first) as start
-      from host, lateral (select host.start as first union all select past from taken) candidate
-      where candidate.first >= host.start and candidate.first + host.size <= host.start + host.ids
-        and not exists (select from taken t where t.first < candidate.first + host.size and t.past > candidate.first)
+      select min(gap.first) as start from gap
+      where gap.first + gap.size <= gap.start + gap.ids and (gap.next is null or gap.next >= gap.first + gap.size)
     ),
     slot as (
       select host.name, host.size, free.start from host, free where host.ranges = 0 or free.start is not null
