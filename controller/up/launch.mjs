@@ -15,6 +15,7 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 export async function launch(program, args, nodeOptions = []) {
   const startedAt = performance.now();
   const say = (line) => process.stderr.write(`${`${((performance.now() - startedAt) / 1000).toFixed(1)}s`.padStart(6)}  ${line}\n`);
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   try {
     await ensureDependencies(say);
     const { buildNative } = await import('../../native/build.mjs');
@@ -42,7 +43,9 @@ export async function launch(program, args, nodeOptions = []) {
       child.kill(signal);
     });
   }
-  watchNpm(() => child.kill('SIGTERM'));
+  watchNpm(() => {
+    if (last.signal === '') child.kill('SIGTERM');
+  });
   child.on('error', (error) => {
     process.stderr.write(`nsfleet: cannot run ${program}: ${error.message}\n`);
     process.exit(1);

@@ -65,6 +65,8 @@ function failureText(failure: NsfleetError): string {
   return `error: ${failure.code}: ${message.join('\n  ')}\n  what to do: ${printable(failure.remedy)}\n`;
 }
 
+// A terminal or pipe that is gone must not end this: there are parts to stop.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 const startedAt = Number(process.env['NSFLEET_STARTED_AT'] ?? Date.now());
 const say = progress(process.stdout, performance.now() - Math.max(0, Date.now() - startedAt));
 const requests = stopRequests(process, say);

@@ -54,7 +54,7 @@ export class Parts {
       if (part === undefined) continue;
       const { signal, graceMs } = partSignals[name];
       const result = await endProcess(part, signal, graceMs, hasten);
-      if (result === 'killed') say(`${name}: did not end within ${graceMs / 1000} s, killed`);
+      if (result === 'killed') say(`${name}: killed${hasten.aborted ? '' : `, as it did not end within ${graceMs / 1000} s`}`);
       if (result === 'stuck') stuck.push(`${name} (process ${part.pid})`);
       this.#parts.delete(name);
     }
