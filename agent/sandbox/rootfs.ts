@@ -46,13 +46,14 @@ export function readOnlyTree(slot: number, path: string, directory: boolean, sid
     // A plain user may only copy a directory together with the mounts below it, which are locked to it.
     recursive: directory,
     followSymlinks: true,
-    optional: true,
+    // What was there when the facts were read may be gone; only /usr is needed.
+    optional: path !== '/usr',
     device: null,
   };
 }
 
 export function tmpfs(target: string, mode: number, sizeBytes: number, noexec: boolean, followSymlinks = false): PlanOperation {
-  const inodes = Math.ceil(sizeBytes / bytesPerInode);
+  const inodes = Math.max(64, Math.ceil(sizeBytes / bytesPerInode));
   const attributes = { readonly: false, nosuid: true, nodev: true, noexec };
   return { op: 'tmpfs', side: 'inner', target, mode, sizeBytes, inodes, ...attributes, followSymlinks };
 }
@@ -80,16 +81,14 @@ function hostRoot({ spec, hostname, idBase, host }: RootInput, slots: Slots): Ro
       ...host.topLevel.flatMap(({ name, link }): PlanOperation[] => (link === null ? [] : [symlink(`/${name}`, link)])),
       symlink('/var/run', '../run'),
       ...etcOperations(spec, hostname),
-      ...binds.map(
-        ({ slot, path, directory }): PlanOperation => ({
-          op: 'attach',
-          side: 'inner',
-          slot,
-          target: path,
-          create: directory ? 'directory' : 'file',
-          optional: path !== '/usr',
-        }),
-      ),
+      ...binds.map(({ slot, path, directory }): PlanOperation => ({
+        op: 'attach',
+        side: 'inner',
+        slot,
+        target: path,
+        create: directory ? 'directory' : 'file',
+        optional: path !== '/usr',
+      })),
       ...temporaryFiles(),
       tmpfs('/root', 0o700, tmpfsSizes.home, false),
     ],
@@ -97,11 +96,7 @@ function hostRoot({ spec, hostname, idBase, host }: RootInput, slots: Slots): Ro
 }
 
 /** A directory of the host under overlayfs, so that making mount points never changes it, read-only or not. */
-function directoryRoot(
-  { idBase }: RootInput,
-  root: Extract<SandboxSpec['root'], { type: 'directory' }>,
-  slots: Slots,
-): RootOperations {
+function directoryRoot({ idBase }: RootInput, root: Extract<SandboxSpec['root'], { type: 'directory' }>, slots: Slots): RootOperations {
   const side = idBase === null ? 'inner' : 'host';
   const slot = slots.next();
   return {

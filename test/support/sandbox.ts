@@ -1,0 +1,56 @@
+/** Sandboxes for tests of the shim: a spec's plan, a state directory, and what the two give. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { compileEnterPlan, compileSandboxPlan } from '#agent/sandbox/plan.ts';
+import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
+import type { Plan } from '#shared/plan.ts';
+import { SandboxSpec } from '#shared/sandbox.ts';
+import type { SandboxSpecInput } from '#shared/sandbox.ts';
+import type { ShimRun, Shims } from './shim.ts';
+
+/** The ids of all sandboxes of these tests; each test's sandboxes end with it. */
+export const idRange = { start: 1_879_048_192, count: 65_536 } as const;
+const owner = { uid: 0, gid: 0 };
+const hostname = 'tested';
+
+export function planOf(spec: SandboxSpecInput): Plan {
+  return compileSandboxPlan({ spec: SandboxSpec.parse(spec), name: hostname, idRange, owner, host: readHostRootFacts() });
+}
+
+export function shellPlan(script: string, spec: Partial<SandboxSpecInput> = {}): Plan {
+  return planOf({ command: ['sh', '-c', script], ...spec });
+}
+
+export function enterPlanOf(command: string[], rest: Partial<Parameters<typeof compileEnterPlan>[0]> = {}): Plan {
+  return compileEnterPlan({ command, env: {}, cwd: '/', user: { uid: 0, gid: 0 }, hostname, idRange, owner, ...rest });
+}
+
+let made = 0;
+
+/** A new state directory below `root`. */
+export function stateDirectory(root: string): string {
+  made += 1;
+  const path = join(root, `state-${made}`);
+  mkdirSync(path, { mode: 0o700 });
+  return path;
+}
+
+export type Ended = { lines: string[]; stdout: string; stderr: string; state: string };
+
+/** Runs a plan to its end. */
+export async function runToEnd(shims: Shims, plan: Plan | Uint8Array, root: string): Promise<Ended> {
+  const state = stateDirectory(root);
+  const run = shims.run(plan, state);
+  await run.ended();
+  return { lines: run.lines, state, stdout: readLog(state, 'stdout.log'), stderr: readLog(state, 'stderr.log') };
+}
+
+export function readLog(state: string, name: string): string {
+  return readFileSync(join(state, name), 'utf8');
+}
+
+/** The pids of `running <init> <command>`. */
+export async function pidsOf(run: ShimRun): Promise<{ init: number; command: number }> {
+  const [, init, command] = (await run.line('running')).split(' ').map(Number);
+  return { init: init ?? 0, command: command ?? 0 };
+}
