@@ -150,7 +150,8 @@ function received(message: Msg): Received {
   return {
     subject: message.subject,
     data: message.data,
-    reply: message.reply,
+    // The client gives an empty text where there is none.
+    reply: message.reply === '' ? undefined : message.reply,
     nobodyListens: message.data.length === 0 && message.headers?.code === 503,
   };
 }

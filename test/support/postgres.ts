@@ -1,14 +1,15 @@
 /** A real Postgres for tests: one server for a run (test/suite.ts starts it) or for a file that is run alone, a database for each test. */
 import assert from 'node:assert/strict';
+import { AsyncResource } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after } from 'node:test';
 import pg from 'pg';
 import { endProcess } from '#controller/up/end.ts';
 import { postgresBinaries } from '#controller/up/postgres-binaries.ts';
 import { postgresGraceMs, startPostgres } from '#controller/up/postgres.ts';
 import { temporaryDirectories } from './dirs.ts';
+import { afterFile } from './file-scope.ts';
 
 /** Names a file that holds the server's address; set for all test files of a run. */
 export const databaseUrlFileVariable = 'NSFLEET_TEST_DATABASE_URL_FILE';
@@ -46,10 +47,13 @@ async function serverUrl(): Promise<string> {
   return file === undefined ? startForThisFile() : readFileSync(file, 'utf8').trim();
 }
 
+/** Hooks registered in here are the file's, whichever test or hook was the first to ask for a database. */
+const file = new AsyncResource('test file');
+
 async function startForThisFile(): Promise<string> {
-  const dirs = temporaryDirectories();
+  const dirs = file.runInAsyncScope(temporaryDirectories);
   const started = await startTestPostgres(dirs.root);
-  after(started.stop);
+  file.runInAsyncScope(() => after(started.stop));
   return started.url;
 }
 
