@@ -1,9 +1,9 @@
 /** Directories for one test file, under the user's cache and never in /tmp, gone when it ends. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after } from 'node:test';
 import { directories } from '#shared/config.ts';
 import type { Directories } from '#shared/config.ts';
+import { afterFile } from './file-scope.ts';
 import { ownDirectory, testBase } from './own-directories.ts';
 
 export type TestDirectories = Directories & {
@@ -18,7 +18,7 @@ export function temporaryDirectories(): TestDirectories {
   mkdirSync(testBase(), { recursive: true, mode: 0o700 });
   const root = mkdtempSync(join(testBase(), 't'));
   ownDirectory(root);
-  after(() => {
+  afterFile(() => {
     rmSync(root, { recursive: true, force: true, maxRetries: 3 });
   });
   const names = { XDG_CONFIG_HOME: 'c', XDG_DATA_HOME: 'd', XDG_STATE_HOME: 's', XDG_RUNTIME_DIR: 'r', XDG_CACHE_HOME: 'k' };

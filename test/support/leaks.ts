@@ -2,11 +2,11 @@
  * Every test file calls `leakCheck()` first. When the file's last hook has run, nothing of it may be left: no process (with the
  * namespaces that it holds), descriptor, mount, cgroup, network link or directory. Database connections are checked by postgres.ts.
  */
-import { AsyncResource } from 'node:async_hooks';
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
+import { afterFile } from './file-scope.ts';
 import { footprint } from './footprint.ts';
 import type { Footprint } from './footprint.ts';
 
@@ -24,14 +24,11 @@ export function leakCheck(): void {
     process.on('SIGWINCH', () => undefined).removeAllListeners('SIGWINCH');
     start = footprint(marker);
   });
-  const file = new AsyncResource('leakCheck');
   // Hooks run in the order in which they were registered: registered again from the first, the check comes after all of the file's own.
   after(() => {
-    file.runInAsyncScope(() => {
-      after(async () => {
-        const left = await settled(() => difference(start, footprint(marker)));
-        assert.deepEqual(left, {}, 'this test file left something behind');
-      });
+    afterFile(async () => {
+      const left = await settled(() => difference(start, footprint(marker)));
+      assert.deepEqual(left, {}, 'this test file left something behind');
     });
   });
 }

@@ -1,6 +1,5 @@
 /** A real Postgres for tests: one server for a run (test/suite.ts starts it) or for a file that is run alone, a database for each test. */
 import assert from 'node:assert/strict';
-import { AsyncResource } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -47,13 +46,12 @@ async function serverUrl(): Promise<string> {
   return file === undefined ? startForThisFile() : readFileSync(file, 'utf8').trim();
 }
 
-/** Hooks registered in here are the file's, whichever test or hook was the first to ask for a database. */
-const file = new AsyncResource('test file');
-
 async function startForThisFile(): Promise<string> {
-  const dirs = file.runInAsyncScope(temporaryDirectories);
-  const started = await startTestPostgres(dirs.root);
-  file.runInAsyncScope(() => after(started.stop));
+  let stop = (): Promise<void> => Promise.resolve();
+  // Hooks run in the order of their registration: the server ends before its directory goes.
+  afterFile(() => stop());
+  const started = await startTestPostgres(temporaryDirectories().root);
+  stop = started.stop;
   return started.url;
 }
 
