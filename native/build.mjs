@@ -2,7 +2,7 @@
  * Builds libnsfleet.so and the static shim into native/build/. Plain JavaScript for Node ≥ 20, without dependencies,
  * because it runs before `npm ci` has brought anything newer. A warm call only hashes the sources (a few ms).
  *
- *   node native/build.mjs [--sanitize] [--part library|shim]
+ *   node native/build.mjs [--strict] [--sanitize] [--part library|shim]
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -14,7 +14,8 @@ import { findCompiler, run } from './compiler.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const outputs = { library: 'libnsfleet.so', shim: 'nsfleet-shim' };
 
-const warnings = ['-Wall', '-Wextra', '-Werror', '-Wformat=2', '-Wimplicit-fallthrough', '-Wstrict-prototypes', '-Wvla'];
+/** Fatal in strict builds only: a warning that a future compiler invents must not keep a host from being set up. */
+const warnings = ['-Wall', '-Wextra', '-Wformat=2', '-Wimplicit-fallthrough', '-Wstrict-prototypes', '-Wvla'];
 const language = ['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64', '-I.'];
 const hardening = ['-O2', '-fstack-protector-strong', '-fno-strict-aliasing'];
 const linking = ['-Wl,-z,relro', '-Wl,-z,now', '-Wl,-z,noexecstack'];
@@ -29,37 +30,39 @@ const particular = {
 /**
  * Builds what is stale. `log` takes progress lines. Builds that run at the same time do not disturb each other: each
  * works in a directory of its own and renames its result into place. A failed build throws with the compiler's words.
+ * `strict` makes warnings fatal; `sanitize`, which implies it, builds with the sanitizers into native/build/sanitize/.
  *
- * @param {{ log?: (line: string) => void, sanitize?: boolean, parts?: ('library' | 'shim')[] }} [options]
+ * @param {{ log?: (line: string) => void, strict?: boolean, sanitize?: boolean, parts?: ('library' | 'shim')[] }} [options]
  * @returns {Promise<{ library: string, shim: string, compiler: string, built: boolean }>}
  */
-export async function buildNative({ log = () => {}, sanitize = false, parts = ['library', 'shim'] } = {}) {
+export async function buildNative({ log = () => {}, sanitize = false, strict = sanitize, parts = ['library', 'shim'] } = {}) {
   const directory = join(here, 'build', sanitize ? 'sanitize' : '.');
   const states = await Promise.all(parts.map((part) => inspect(part, directory)));
   const stale = states.filter((state) => state.compiler === undefined);
   let compiler = states.find((state) => state.compiler !== undefined)?.compiler ?? '';
-  if (stale.length > 0) compiler = await build(stale, { directory, sanitize, log });
+  if (stale.length > 0) compiler = await build(stale, { directory, sanitize, strict, log });
   return { library: join(directory, outputs.library), shim: join(directory, outputs.shim), compiler, built: stale.length > 0 };
 }
 
-async function build(stale, { directory, sanitize, log }) {
+async function build(stale, { directory, sanitize, strict, log }) {
   const work = join(directory, `.work-${process.pid}-${randomBytes(4).toString('hex')}`);
   await mkdir(work, { recursive: true });
   try {
     const compiler = await findCompiler({ work, log, sanitize });
-    await Promise.all(stale.map((state) => compilePart(state, { compiler, work, directory, sanitize, log })));
+    await Promise.all(stale.map((state) => compilePart(state, { compiler, work, directory, sanitize, strict, log })));
     return compiler.name;
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-async function compilePart({ part, sources, hash }, { compiler, work, directory, sanitize, log }) {
+async function compilePart({ part, sources, hash }, { compiler, work, directory, sanitize, strict, log }) {
   const name = outputs[part];
   const started = Date.now();
   const flags = [
     ...language,
     ...warnings,
+    ...(strict ? ['-Werror'] : []),
     ...(sanitize ? sanitizing : [...hardening, ...compiler.hardening]),
     ...particular[part](compiler, sanitize),
     ...linking,
@@ -102,9 +105,16 @@ async function list(directory, extension) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { sanitize: { type: 'boolean' }, part: { type: 'string', multiple: true } } });
+  const { values } = parseArgs({
+    options: { strict: { type: 'boolean' }, sanitize: { type: 'boolean' }, part: { type: 'string', multiple: true } },
+  });
   try {
-    const { compiler, built } = await buildNative({ log: console.log, sanitize: values.sanitize, parts: values.part });
+    const { compiler, built } = await buildNative({
+      log: console.log,
+      strict: values.strict,
+      sanitize: values.sanitize,
+      parts: values.part,
+    });
     if (!built) console.log(`native: up to date (${compiler})`);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);

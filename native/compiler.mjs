@@ -45,7 +45,7 @@ export async function findCompiler({ work, log, sanitize = false }) {
   return {
     name: 'zig cc',
     command: zig,
-    target: (part) => ['-target', zigTargets[part]],
+    target: (part) => ['-target', zigTargets[part], '-s'],
     staticPie: ['-fPIE', '-static', '-pie'],
     // Its version is pinned, so it is known to take every flag's first form.
     // musl's CMSG_NXTHDR compares a size_t with a ptrdiff_t.
