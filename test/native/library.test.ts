@@ -98,6 +98,16 @@ test('builds at the same time in one tree all end with a whole library', () => {
   loadNative({ library: join(tree, 'build/libnsfleet.so') });
 });
 
+test('a strict build of both parts has no warnings', () => {
+  using directory = temporaryDirectory();
+  const native = fileURLToPath(new URL('../../native/', import.meta.url));
+  const tree = join(directory.path, 'native');
+  execFileSync('sh', ['-c', `mkdir "$2" && cd "$1" && cp -r *.c *.h *.mjs shim "$2"`, 'sh', native, tree]);
+  const said = execFileSync(process.execPath, ['build.mjs', '--strict'], { cwd: tree, encoding: 'utf8' });
+  assert.match(said, /built libnsfleet\.so/);
+  assert.match(said, /built nsfleet-shim/);
+});
+
 test('a source with an error fails the build with the compiler’s words and keeps the old library', () => {
   using directory = temporaryDirectory();
   const native = fileURLToPath(new URL('../../native/', import.meta.url));

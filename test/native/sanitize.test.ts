@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { buildNative } from '#native/build.mjs';
+import { temporaryDirectory } from './fixture.ts';
 
 /** The run time must be there before the library: Node itself knows nothing of it. Null if there is none. */
 function runtime(): string | null {
@@ -21,4 +23,16 @@ test('no sanitizer speaks up', { skip: preload === null && 'gcc with libasan is 
   const env = { ...process.env, LD_PRELOAD: preload ?? '', ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
   const said = execFileSync(process.execPath, [exercise, library], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   assert.match(said, /^done$/m);
+});
+
+test('a process’s stat is parsed whatever its name holds', { skip: preload === null && 'gcc with libasan is not installed' }, (context) => {
+  using directory = temporaryDirectory();
+  const program = join(directory.path, 'stat-fuzz');
+  const native = fileURLToPath(new URL('../../native/', import.meta.url));
+  const harness = fileURLToPath(new URL('stat-fuzz.c', import.meta.url));
+  const flags = ['-std=gnu11', '-D_GNU_SOURCE', '-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
+  execFileSync('gcc', [...flags, '-I', native, harness, join(native, 'proc_stat.c'), '-o', program]);
+  const seed = String(Date.now());
+  context.diagnostic(`seed ${seed}`);
+  assert.match(execFileSync(program, [seed, '200000'], { encoding: 'utf8' }), /^done$/m);
 });
