@@ -38,7 +38,7 @@ struct nsf_scan {
     uint32_t process_bytes; /* of one row */
     uint32_t namespace_count;
     uint32_t namespace_bytes;
-    uint32_t process_needed; /* after -ENOSPC: rows that would have been enough at that moment */
+    uint32_t process_needed; /* after -ENOSPC: rows to try next */
     uint32_t namespace_needed;
     uint32_t vanished;       /* processes that ended while they were read: left out whole */
     uint32_t unreadable_eacces; /* processes with at least one namespace link refused, by errno */

@@ -233,7 +233,7 @@ static int scan_process(struct scan *scan, const char *name, struct nsf_error *e
     if (result >= 0)
         return 0;
     if (result == -ENOSPC) {
-        head->namespace_needed = scan->table.max * 2;
+        head->namespace_needed = scan->table.max * 4; /* nobody knows; each try costs a scan */
         return nsf_fail(error, ENOSPC, "namespace_rows", NULL);
     }
     return nsf_fail(error, -result, "read_process", name);

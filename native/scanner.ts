@@ -7,7 +7,7 @@ const ENOSPC = 28;
 /** Rows of the first buffer: 0.5 MiB. It grows to what the host needs and stays so. */
 const firstRows = { processes: 4096, namespaces: 1024 };
 /** The host may grow while the scan is repeated with a larger buffer; beyond this something is wrong. */
-const attemptsMax = 8;
+const attemptsMax = 10;
 
 export type Scanner = (proc: string) => Promise<Scan>;
 
