@@ -51,7 +51,7 @@ export async function writeNamespaces(tx: Tx, origin: Origin, reported: readonly
     where not exists (select from namespaces n where ${currentOf(origin)} and n.type = g.type and n.key = g.key)
     returning id::text, type, key, inode::text`,
   );
-  return appeared.map((row) => eventOf('namespace.appeared', origin.hostId, row));
+  return appeared.toSorted(byNumber).map((row) => eventOf('namespace.appeared', origin.hostId, row));
 }
 
 /** Ends the named ones. Those that are not current are passed over. */
@@ -92,7 +92,12 @@ async function end(tx: Tx, origin: Origin, which: SQL, bound: EndBound): Promise
       where ${currentOf(origin)} and ${which}
       returning n.id::text, n.type, n.key, n.inode::text`,
   );
-  return ended.map((row) => eventOf('namespace.gone', origin.hostId, row, bound));
+  return ended.toSorted(byNumber).map((row) => eventOf('namespace.gone', origin.hostId, row, bound));
+}
+
+/** An update gives its rows in any order; events come in that of the numbers. */
+function byNumber(a: Changed, b: Changed): number {
+  return a.id.length - b.id.length || (a.id < b.id ? -1 : 1);
 }
 
 function currentOf({ hostId, bootId }: Origin): SQL {

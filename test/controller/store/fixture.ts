@@ -88,7 +88,12 @@ export async function place(store: Store, hostId: string, fields: Partial<PlaceW
   return placed as Placed;
 }
 
-export function statusOf({ desired }: Placed, statusSeq: number, state: PlacementStatus['state'], fields: Partial<PlacementStatus> = {}): PlacementStatus {
+export function statusOf(
+  { desired }: Placed,
+  statusSeq: number,
+  state: PlacementStatus['state'],
+  fields: Partial<PlacementStatus> = {},
+): PlacementStatus {
   const { placementId, sandboxId } = desired;
   return {
     placementId,
@@ -112,8 +117,22 @@ export function eightNamespaces(first: number): PlacementStatus['namespaces'] {
   return namespaceTypes.map((type, at) => ({ type, key: `id:${first + at}`, inode: 4_026_532_000 + first + at }));
 }
 
-export function namespaceOf(type: ReportedNamespace['type'], id: number | string, fields: Partial<ReportedNamespace> = {}): ReportedNamespace {
-  return { type, key: `id:${id}`, inode: 4_026_532_000, parent: null, owner: null, ownerUid: null, processCount: 1, leader: null, ...fields };
+export function namespaceOf(
+  type: ReportedNamespace['type'],
+  id: number | string,
+  fields: Partial<ReportedNamespace> = {},
+): ReportedNamespace {
+  return {
+    type,
+    key: `id:${id}`,
+    inode: 4_026_532_000,
+    parent: null,
+    owner: null,
+    ownerUid: null,
+    processCount: 1,
+    leader: null,
+    ...fields,
+  };
 }
 
 export function processOf(pid: number, fields: Partial<ReportedProcess> = {}): ReportedProcess {

@@ -23,7 +23,10 @@ test('five that start at once all succeed, and each migration is applied by one 
   const stores = await Promise.all(Array.from({ length: 5 }, () => openStore({ url: database.url, log, poolSize: 2 })));
   try {
     const results = await Promise.all(stores.map((store) => migrate(store)));
-    assert.deepEqual(results.flatMap((result) => result.applied), names);
+    assert.deepEqual(
+      results.flatMap((result) => result.applied),
+      names,
+    );
     assert.equal(await appliedMigration(stores[0]!.db), names.at(-1));
   } finally {
     await Promise.all(stores.map((store) => store.close()));
