@@ -55,6 +55,16 @@ after(async () => {
   await nats?.[Symbol.asyncDispose]();
 });
 
+/** Controllers come and go here for longer than a host counts as ready without a heartbeat. */
+async function untilReady(client: Client): Promise<void> {
+  for (;;) {
+    agent.beat();
+    const { status, lastBeatAt } = await client.call('hostShow', { params: { host: 'h1' } });
+    if (status === 'ready' && Date.now() - Date.parse(lastBeatAt ?? '') < 5000) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 async function withController<T>(env: Record<string, string>, work: (client: Client) => Promise<T>): Promise<T> {
   rmSync(join(dir, 'address'), { force: true });
   const controller = spawnController({ nats, databaseUrl: database.url, dir, env });
@@ -75,11 +85,11 @@ for (const point of createFaultPoints) {
     const body = { name: `at-${point.replace('.', '-')}`, spec: { command: ['sleep', 'infinity'] } };
     const idempotencyKey = randomUUID();
     await withController({ NSFLEET_FAULT_POINT: point }, async (client) => {
-      agent.beat();
+      await untilReady(client);
       await assert.rejects(client.call('sandboxCreate', { body, idempotencyKey }), { code: 'NOT_RUNNING' });
     });
     await withController({}, async (client) => {
-      agent.beat();
+      await untilReady(client);
       const made = await client.call('sandboxCreate', { body, idempotencyKey });
       assert.equal(made.state, 'running');
       const { sandboxes } = await client.call('sandboxList', { query: { all: 'true' } });
@@ -94,18 +104,18 @@ test('killed at create.looked-up, when the first try took the last slot: the ret
   const other = { name: 'one-too-many', spec: { command: ['sleep', 'infinity'] } };
   const idempotencyKey = randomUUID();
   await withController({}, async (client) => {
-    agent.beat();
+    await untilReady(client);
     const fill = { name: 'fill', spec: { command: ['sleep', 'infinity'] } };
     await client.call('sandboxCreate', { body: fill });
     await client.call('sandboxCreate', { body, idempotencyKey });
     await assert.rejects(client.call('sandboxCreate', { body: other }), { code: 'NOT_PLACED' });
   });
   await withController({ NSFLEET_FAULT_POINT: 'create.looked-up' }, async (client) => {
-    agent.beat();
+    await untilReady(client);
     await assert.rejects(client.call('sandboxCreate', { body, idempotencyKey }), { code: 'NOT_RUNNING' });
   });
   await withController({}, async (client) => {
-    agent.beat();
+    await untilReady(client);
     const made = await client.call('sandboxCreate', { body, idempotencyKey });
     assert.equal(made.name, 'last');
     const { sandboxes } = await client.call('sandboxList', { query: { all: 'true' } });
