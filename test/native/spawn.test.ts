@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -190,6 +191,24 @@ test('a shell script is no program for a sealed copy', () => {
   using script = native.sealProgram(path);
   // The interpreter would have to open the descriptor, which is closed by then.
   assert.throws(() => native.spawn({ program: script, args: ['x'], fds: [], newSession: false }), fails('ENOENT', 'execveat'));
+});
+
+test('where clone3 is hidden, the error says so', async () => {
+  const filter = await compile('no-clone3.c', directory.path);
+  const script = `const { loadNative } = await import(${JSON.stringify(new URL('../../native/binding.ts', import.meta.url).href)});
+    const native = loadNative();
+    try {
+      native.spawn({ program: native.sealProgram('/bin/true'), args: ['true'], fds: [], newSession: false });
+    } catch ({ code, errname, step, remedy }) {
+      console.log(JSON.stringify({ code, errname, step, remedy }));
+    }`;
+  const said = execFileSync(filter, [process.execPath, '--input-type=module', '-e', script], { encoding: 'utf8' });
+  assert.deepEqual(JSON.parse(said), {
+    code: 'KERNEL_TOO_OLD',
+    errname: 'ENOSYS',
+    step: 'clone3',
+    remedy: 'run Linux 5.12 or newer, without a seccomp filter that hides clone3',
+  });
 });
 
 function fails(errname: string, step: string): (error: unknown) => boolean {
