@@ -60,6 +60,7 @@ function opened(socket: WebSocket, url: URL): Promise<void> {
       response.setEncoding('utf8').on('data', (text: string) => {
         body = (body + text).slice(0, messageMaxBytes);
       });
+      response.setTimeout(handshakeMs, () => response.destroy());
       response.once('close', () => {
         reject(refusal(body, response.statusCode ?? 0, url));
         socket.terminate();

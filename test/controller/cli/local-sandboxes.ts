@@ -71,7 +71,10 @@ export function createLocalSandboxes(): LocalSandboxes {
       const local: Local = { sandbox, child: null, log: [], key: idempotencyKey };
       known.set(sandbox.id, local);
       const child = start(spec.command, spec.env, spec.cwd);
-      const failure = await Promise.race([once(child, 'spawn').then(() => null), once(child, 'error').then(([error]) => error as Error)]);
+      const failure = await once(child, 'spawn').then(
+        () => null,
+        (error: unknown) => error as Error,
+      );
       if (failure !== null) {
         const fields = { attempted: 'start', target: spec.command[0] ?? '', reason: failure.message };
         Object.assign(sandbox, {
