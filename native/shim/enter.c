@@ -25,8 +25,8 @@ struct entered {
   int pid, pidfd, report, running;
 };
 
-/* A host root takes the id that is root inside. What it needs for setns stays: SYS_ADMIN to join, SYS_PTRACE to use the pidfd
- * of a process that cannot be dumped. */
+/* A host root takes the id that is root inside. What it needs for setns stays: SYS_ADMIN to join, SYS_CHROOT to join a mount
+ * namespace (setns(2) asks the caller's old credentials), SYS_PTRACE to use the pidfd of a process that cannot be dumped. */
 static int take_outside_ids(const struct plan *plan) {
   uint32_t uid = plan_outside_id(plan->uid_map, plan->uid_maps, 0), gid = plan_outside_id(plan->gid_map, plan->gid_maps, 0);
   int result;
@@ -41,7 +41,7 @@ static int take_outside_ids(const struct plan *plan) {
   if ((result = sys_result(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))) < 0) return result;
   if ((result = SYS(SYS_setresgid, gid, gid, gid)) < 0) return result;
   if ((result = SYS(SYS_setresuid, uid, uid, uid)) < 0) return result;
-  return caps_set(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_PTRACE));
+  return caps_set(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_CHROOT) | CAP_BIT(CAP_SYS_PTRACE));
 }
 
 static int join(const struct plan *plan, struct failure *failure) {
