@@ -4,6 +4,7 @@ import { endProcess } from './end.ts';
 import { identify, isAlive } from './identity.ts';
 import type { Identity } from './identity.ts';
 import type { PartName } from './part.ts';
+import { postgresGraceMs } from './postgres-left.ts';
 import type { Say } from './progress.ts';
 import { recordedParts, startingFile } from './stack-file.ts';
 
@@ -20,7 +21,7 @@ export const partSignals: Readonly<Record<PartName, { signal: NodeJS.Signals; gr
   controller: { signal: 'SIGTERM', graceMs: 10_000 },
   nats: { signal: 'SIGTERM', graceMs: 5000 },
   // SIGINT is Postgres's fast shutdown: sessions are ended, a checkpoint is written.
-  postgres: { signal: 'SIGINT', graceMs: 30_000 },
+  postgres: { signal: 'SIGINT', graceMs: postgresGraceMs },
 };
 
 /** Ends every part that still runs for `runtimeDir`. */

@@ -1,22 +1,18 @@
 /** The stack's own Postgres: one server process on loopback, its data kept from start to start. */
 import { createServer } from 'node:net';
-import { mkdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { NsfleetError } from '#shared/errors.ts';
-import { endProcess } from './end.ts';
-import { identify } from './identity.ts';
-import type { Identity } from './identity.ts';
 import { logTail, startPart } from './part.ts';
 import type { Part } from './part.ts';
 import { clusterPassword, databaseName, databaseUser, ensureCluster, postgresEnvironment, unprivileged } from './postgres-cluster.ts';
 import type { Cluster } from './postgres-cluster.ts';
+import { endLeftServer, pidFileLines } from './postgres-left.ts';
 import type { Say } from './progress.ts';
 import { untilReady } from './ready.ts';
 
 /** Warm it takes 0.1 s; after a crash it replays its log first. */
 const readyMs = 60_000;
-/** A fast shutdown writes a checkpoint. */
-export const postgresGraceMs = 30_000;
 /** sun_path holds 108 bytes with its NUL; Postgres adds `/.s.PGSQL.<port>`. */
 const socketPathMax = 107 - '/.s.PGSQL.65535'.length;
 /** Between choosing a free port and binding it somebody else may take it. */
@@ -83,40 +79,8 @@ function settings(port: number, runtimeDir: string, others: Readonly<Record<stri
 
 /** postmaster.pid says on line 8 when connections are taken; on line 1 it names the server, which must be ours. */
 function isReady(dataDir: string, pid: number): boolean {
-  const lines = pidFile(dataDir);
+  const lines = pidFileLines(dataDir);
   return Number(lines[0]) === pid && lines[7]?.trim() === 'ready';
-}
-
-function pidFile(dataDir: string): string[] {
-  try {
-    return readFileSync(join(dataDir, 'postmaster.pid'), 'utf8').split('\n');
-  } catch {
-    return [];
-  }
-}
-
-/**
- * The server that runs on this data directory, or null. The pid in its file may meanwhile be anybody's: a Postgres server's working
- * directory is its data directory.
- */
-export function serverOn(dataDir: string): Identity | null {
-  const found = identify(Number(pidFile(dataDir)[0] ?? 0));
-  if (found === null) return null;
-  try {
-    return readlinkSync(`/proc/${found.pid}/cwd`) === realpathSync(dataDir) ? found : null;
-  } catch {
-    return null;
-  }
-}
-
-async function endLeftServer(dataDir: string, say: Say): Promise<void> {
-  const left = serverOn(dataDir);
-  if (left !== null) {
-    say(`postgres: ending server ${left.pid}, which an earlier start left`);
-    await endProcess(left, 'SIGINT', postgresGraceMs);
-  }
-  // Postgres judges by the pid alone: where that is somebody else's process now, it would refuse for ever.
-  if (identify(Number(pidFile(dataDir)[0] ?? 0)) !== null) rmSync(join(dataDir, 'postmaster.pid'), { force: true });
 }
 
 async function freePort(): Promise<number> {

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { endProcess } from '#controller/up/end.ts';
 import { postgresBinaries } from '#controller/up/postgres-binaries.ts';
-import { postgresGraceMs, startPostgres } from '#controller/up/postgres.ts';
+import { postgresGraceMs } from '#controller/up/postgres-left.ts';
+import { startPostgres } from '#controller/up/postgres.ts';
 import { temporaryDirectories } from './dirs.ts';
 import { afterFile } from './file-scope.ts';
 
