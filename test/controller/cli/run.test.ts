@@ -124,16 +124,7 @@ test('exec: input, output, errors, environment, exit codes', async () => {
 
 test('exec: 32 MiB in and out arrive whole, input that never ends does not hold it, --no-stdin', async () => {
   const size = 32 * 1024 * 1024;
-  const { child, ended } = cliProcess(
-    dirs.env,
-    'sandbox',
-    'exec',
-    'box',
-    '--',
-    'sh',
-    '-c',
-    'tee /dev/stderr | sha256sum >/dev/null; echo done',
-  );
+  const { child, ended } = cliProcess(dirs.env, 'sandbox', 'exec', 'box', '--', 'cat');
   let echoed = 0;
   child.stdout.removeAllListeners('data').on('data', (data: string) => {
     echoed += data.length;
