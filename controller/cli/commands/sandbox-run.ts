@@ -30,7 +30,7 @@ export function runCommand(attach: Attach): Command {
 
 const notes = `
 In the foreground the command's output is printed and its exit code kept (128 + signal number if a signal ended it). Ctrl-C and
-SIGTERM stop the sandbox; a second one kills it. With --json the output goes to standard error, the sandbox to standard output.
+SIGTERM stop the sandbox; a second one kills it, a third one ends nsfleet itself. With --json the output goes to standard error, the sandbox to standard output.
 
 Examples:
   nsfleet sandbox run --rm -- sh -c 'hostname; id; ls /proc'

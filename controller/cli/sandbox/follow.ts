@@ -15,7 +15,10 @@ import { openStream } from './stream.ts';
 const reconnectForMs = 60_000;
 const waitMs = 30_000;
 
-/** Hands the output to `sink` and returns how the command ended. A broken connection is made again and goes on where it broke. */
+/**
+ * Hands the output to `sink` and returns how the command ended. A broken connection is made again and goes on where it broke.
+ * Throws the sandbox's own error where it never ran, and HOST_UNREACHABLE where nobody knows how it ended.
+ */
 export async function followToEnd(session: Session, connection: Connection, sandbox: Sandbox, sink: Sink): Promise<ExitStatus> {
   const path = routePath(sockets.sandboxLogs.path, { sandbox: sandbox.id });
   const seen = { stdout: 0, stderr: 0 };
@@ -23,6 +26,7 @@ export async function followToEnd(session: Session, connection: Connection, sand
   for (let attempt = 0; ; attempt++) {
     // The log starts again with every connection, unless its beginning was rotated away meanwhile.
     const skip = resumePoint(session, sandbox, seen);
+    let end: ExitStatus | NsfleetError;
     try {
       const stream = await openStream(connection, path, { follow: true }, (channel, data) => {
         brokenAt = null;
@@ -31,13 +35,21 @@ export async function followToEnd(session: Session, connection: Connection, sand
         seen[channel] += data.length - from;
         return from === data.length ? Promise.resolve() : sink(channel, data.subarray(from));
       });
-      return (await stream.ended) ?? (await exitOf(connection, sandbox));
+      end = (await stream.ended) ?? (await endOf(connection, sandbox));
     } catch (error) {
       brokenAt ??= Date.now();
-      if (!mayRepeat(error) || Date.now() - brokenAt > reconnectForMs) throw error;
+      if (!mayReconnect(error) || Date.now() - brokenAt > reconnectForMs) throw error;
+      await sleep(100 + backoffMs(Math.min(attempt, 5), 100, 2000));
+      continue;
     }
-    await sleep(100 + backoffMs(Math.min(attempt, 5), 100, 2000));
+    if (end instanceof NsfleetError) throw end;
+    return end;
   }
+}
+
+/** An agent that restarts is away for a moment, and its sandboxes run on. */
+function mayReconnect(error: unknown): boolean {
+  return mayRepeat(error) || (error instanceof NsfleetError && error.code === 'HOST_UNREACHABLE');
 }
 
 function resumePoint(
@@ -50,14 +62,14 @@ function resumePoint(
   return { stdout: 0, stderr: 0 };
 }
 
-/** How it ended, asked of the API. Throws the sandbox's own error where it never ran. */
-async function exitOf({ client }: Connection, { id, name }: Sandbox): Promise<ExitStatus> {
+/** How it ended, asked of the API; the error is what is to be told instead. */
+async function endOf({ client }: Connection, { id, name }: Sandbox): Promise<ExitStatus | NsfleetError> {
   for (;;) {
     const sandbox = await client.call('sandboxShow', { params: { sandbox: id }, query: { wait: 'stopped', waitMs } });
     if (sandbox.exit !== null) return sandbox.exit;
-    if (sandbox.error !== null) throw fromWire(sandbox.error);
+    if (sandbox.error !== null) return fromWire(sandbox.error);
     if (!isEnded(sandbox.state)) continue;
-    throw new NsfleetError('UNAVAILABLE', {
+    return new NsfleetError('HOST_UNREACHABLE', {
       attempted: 'learn how it ended:',
       target: name,
       reason: `it is ${sandbox.state}: its host cannot tell its exit code`,

@@ -2,7 +2,8 @@
 import type { Client } from '#shared/client.ts';
 import { errorText, fromWire } from '#shared/errors.ts';
 import type { Sandbox } from '#shared/resources.ts';
-import type { ExitStatus } from '#shared/sandbox.ts';
+import type { ExitStatus, SandboxRequest } from '#shared/sandbox.ts';
+import { signalNumber } from '#shared/signal.ts';
 import { connect } from '../connection.ts';
 import type { Connection } from '../connection.ts';
 import { printable } from '../output/escape.ts';
@@ -18,6 +19,8 @@ import { rawSink } from './sink.ts';
 import { exitCodeOf } from './status.ts';
 
 const waitMs = 30_000;
+/** The sandbox, or the way to it, does not react: this signal ends the CLI, and the sandbox is left as it is. */
+const lastSignal = 3;
 
 /** Runs a command in a new sandbox. Returns 0 with `detach`, else the command's exit code. */
 export async function runSandbox(session: Session, command: readonly string[], options: RunOptions): Promise<number> {
@@ -32,28 +35,41 @@ export async function runSandbox(session: Session, command: readonly string[], o
   return 0;
 }
 
-async function runInForeground(session: Session, connection: Connection, request: ReturnType<typeof sandboxRequest>): Promise<number> {
+async function runInForeground(session: Session, connection: Connection, request: SandboxRequest): Promise<number> {
   const { client } = connection;
+  const impatient = Promise.withResolvers<number>();
   let sandbox: Sandbox | null = null;
-  const stops: StopRequest[] = [];
-  // A signal that comes while the sandbox is being made stops it as soon as it has an id.
+  const early: StopRequest[] = [];
   using _signals = hearSignals(session.signals, ['SIGINT', 'SIGTERM'], (signal, count) => {
-    const stop = count === 1 ? { signal: signal as 'SIGINT' | 'SIGTERM' } : { signal: 'SIGKILL' as const, graceMs: 0 };
-    if (sandbox === null) stops.push(stop);
+    const name = signal as 'SIGINT' | 'SIGTERM';
+    if (count >= lastSignal) return impatient.resolve(128 + signalNumber(name));
+    const stop: StopRequest = count === 1 ? { signal: name } : { signal: 'SIGKILL', graceMs: 0 };
+    // One that comes while the sandbox is being made stops it as soon as it has an id.
+    if (sandbox === null) early.push(stop);
     else tell(session, client, sandbox, stop);
   });
-  // Removed from here, when its output was read to the end: the host would take the log with it.
-  const created = await createSandbox(client, { ...request, autoRemove: false });
-  sandbox = created;
-  for (const stop of stops) tell(session, client, created, stop);
+  const work = async (): Promise<number> => {
+    // Removed from here, when its output was read to the end: the host would take the log with it.
+    sandbox = await createSandbox(client, { ...request, autoRemove: false });
+    for (const stop of early) tell(session, client, sandbox, stop);
+    return followAndRemove(session, connection, sandbox, request.autoRemove);
+  };
+  return await Promise.race([work(), impatient.promise]);
+}
+
+async function followAndRemove(session: Session, connection: Connection, sandbox: Sandbox, autoRemove: boolean): Promise<number> {
+  const { client } = connection;
+  let over = sandbox.state === 'failed';
   try {
-    if (created.state === 'failed' && created.error !== null) throw fromWire(created.error);
+    if (over && sandbox.error !== null) throw fromWire(sandbox.error);
     const output = session.json ? session.stderr : session.stdout;
-    const exit = await followToEnd(session, connection, created, rawSink(output, session.stderr));
-    if (session.json) printJson(session, await ended(client, created, exit));
+    const exit = await followToEnd(session, connection, sandbox, rawSink(output, session.stderr));
+    over = true;
+    if (session.json) printJson(session, await ended(client, sandbox, exit));
     return exitCodeOf(exit);
   } finally {
-    if (request.autoRemove) await remove(session, client, created);
+    if (autoRemove && over) await remove(session, client, sandbox);
+    else if (autoRemove) session.stderr.write(`warning: ${sandbox.name} was not removed: how it ended was not seen\n`);
   }
 }
 

@@ -30,6 +30,8 @@ export type Fleet = AsyncDisposable & {
   sandboxes: LocalSandboxes;
   /** Names and queries of the requests, in order. */
   asked: { name: string; query: unknown }[];
+  /** Cuts every connection, as a controller that dies does. */
+  cut: () => void;
   /** Hosts that do not answer a fresh scan. */
   stale: string[];
 };
@@ -41,7 +43,7 @@ export async function startFleet(dirs: TestDirectories): Promise<Fleet> {
   const tokenFile = join(dirs.config, 'api-token');
   mkdirSync(dirs.config, { recursive: true });
   writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 });
-  const fleet: Omit<Fleet, 'api' | typeof Symbol.asyncDispose> = {
+  const fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose> = {
     tokenFile,
     hosts: [hostFixture()],
     namespaces: [namespaceFixture()],
@@ -66,6 +68,7 @@ export async function startFleet(dirs: TestDirectories): Promise<Fleet> {
   return {
     ...fleet,
     api,
+    cut: () => app.server.closeAllConnections(),
     async [Symbol.asyncDispose]() {
       ending.abort();
       sandboxes.end();
@@ -81,7 +84,7 @@ export function writeStack(dirs: TestDirectories, stack: unknown): void {
   writeFileSync(file, typeof stack === 'string' ? stack : JSON.stringify(stack));
 }
 
-function answersOf(fleet: Omit<Fleet, 'api' | typeof Symbol.asyncDispose>): Answers {
+function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose>): Answers {
   const { sandboxes } = fleet;
   return {
     ...sandboxes.answers,

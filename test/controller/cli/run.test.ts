@@ -82,9 +82,10 @@ test('run --dry-run prints decision and plan, and makes nothing', async () => {
 });
 
 test('run: a lost answer is asked for again under the same key, and there is one sandbox', async () => {
-  let failures = 2;
+  let failures = 3;
   fleet.sandboxes.beforeReply.create = () => {
     failures -= 1;
+    if (failures === 2) fleet.cut();
     if (failures >= 0) throw new NsfleetError('UNAVAILABLE', { attempted: 'answer', target: 'create', reason: 'the test lost it' });
   };
   const { code, stdout } = await run('run', '--label', 'once', '--', 'echo', 'once');

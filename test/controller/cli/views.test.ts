@@ -26,12 +26,7 @@ const json = async (...argv: string[]): Promise<Record<string, unknown>> => {
 };
 
 test('host ls, host show, and their JSON', async () => {
-  fleet.hosts = fleet.hosts.splice(
-    0,
-    Infinity,
-    hostFixture(),
-    hostFixture({ id: 'h2', name: 'db-1', status: 'unknown', facts: null, lastBeatAt: null }),
-  );
+  fleet.hosts.splice(0, Infinity, hostFixture(), hostFixture({ id: 'h2', name: 'db-1', status: 'unknown', facts: null, lastBeatAt: null }));
   const { code, stdout } = await run('host', 'ls');
   assert.equal(code, 0);
   assert.deepEqual(lines(stdout), [
