@@ -1,6 +1,6 @@
 /** One more process in a running sandbox: bound as its first one, and gone with whoever asked for it. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import type { Fd } from '#native/handles.ts';
@@ -8,7 +8,7 @@ import { namespaceTypes } from '#shared/namespace.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { enterPlanOf, pidsOf, shellPlan, stateDirectory } from '#test/support/sandbox.ts';
-import { loadShims, statusField } from '#test/support/shim.ts';
+import { isAlive, loadShims, statusField } from '#test/support/shim.ts';
 import type { ShimRun, Shims } from '#test/support/shim.ts';
 
 const { ENOENT, ESRCH } = constants.errno;
@@ -97,8 +97,8 @@ test('dies with the connection of who asked, and all its process group', async (
   entered.hangUp();
   await entered.ended();
   await entered.output;
-  while (family.some((pid) => existsSync(`/proc/${pid}`))) await new Promise((resolve) => setTimeout(resolve, 2));
-  assert.ok(existsSync(`/proc/${command}`), 'the sandbox runs on');
+  while (family.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 2));
+  assert.ok(isAlive(command), 'the sandbox runs on');
 });
 
 test('dies with its shim', async () => {
@@ -107,7 +107,7 @@ test('dies with its shim', async () => {
   process.kill(shim, 'SIGKILL');
   await entered.ended();
   await entered.output;
-  while (existsSync(`/proc/${second}`)) await new Promise((resolve) => setTimeout(resolve, 2));
+  while (isAlive(second)) await new Promise((resolve) => setTimeout(resolve, 2));
 });
 
 test('a sandbox that ends takes it along; one that has ended is refused', async () => {

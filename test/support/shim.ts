@@ -144,3 +144,12 @@ export function statusField(status: string | number, name: string): string {
   const text = typeof status === 'number' ? readFileSync(`/proc/${status}/status`, 'utf8') : status;
   return new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(text)?.[1]?.trim() ?? '';
 }
+
+/** Whether it can still do anything. A zombie cannot: it waits for its parent, which for an orphan is the host's PID 1, in its own time. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !statusField(pid, 'State').startsWith('Z');
+  } catch {
+    return false;
+  }
+}
