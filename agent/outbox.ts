@@ -12,7 +12,8 @@ import type { PlacementStatus } from '#shared/sandbox.ts';
 /** The message's own limit. */
 const statusesPerMessage = 100;
 const envelopeBytes = 512;
-const requestTimeoutMs = 5000;
+/** A lost answer holds up whatever changed since: short; a commit takes milliseconds. */
+const requestTimeoutMs = 2000;
 const retryBaseMs = 100;
 const retryMaxMs = 5000;
 

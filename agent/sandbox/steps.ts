@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deadline } from '#shared/async.ts';
-import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
+import { NsfleetError, asNsfleetError, errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import { isEnded } from '#shared/sandbox.ts';
 import type { ExitStatus } from '#shared/sandbox.ts';
@@ -40,10 +40,17 @@ export type StepParts = {
   advance: (placement: Placement) => void;
 };
 
-/** Writes the changed record and marks the placement as to be told. Throws STATE_DIRECTORY_UNUSABLE, and nothing is changed then. */
-export function change(parts: Pick<StepParts, 'files'>, placement: Placement, changes: Partial<PlacementRecord>): void {
+/**
+ * Writes the changed record and marks the placement as to be told. A disk that is full must not keep a sandbox from being stopped or
+ * removed: then the change holds in memory only, and a restarted agent asks the shim for the truth.
+ */
+export function change(parts: Pick<StepParts, 'files' | 'log'>, placement: Placement, changes: Partial<PlacementRecord>): void {
   const record = { ...placement.record, ...changes, statusSeq: placement.record.statusSeq + 1 };
-  parts.files.write(record);
+  try {
+    parts.files.write(record);
+  } catch (error) {
+    parts.log.error({ placementId: record.desired.placementId, state: record.state }, errorText(error));
+  }
   placement.record = record;
   placement.mustTell = true;
 }

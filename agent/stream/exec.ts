@@ -128,23 +128,23 @@ function enter(parts: RunnerParts, placement: Placement, exec: ExecRequest, ear:
     });
     return {
       child,
-      shim: openShimLink(socketOf(ours), ear),
-      stdin: quiet(socketOf(stdin.write)),
-      stdout: quiet(socketOf(stdout.read)),
-      stderr: quiet(socketOf(stderr.read)),
+      shim: openShimLink(new Socket({ fd: ours.take(), readable: true, writable: true }), ear),
+      stdin: writer(stdin.write),
+      stdout: reader(stdout.read),
+      stderr: reader(stderr.read),
     };
   } catch (error) {
     throw asNsfleetError(error, 'exec in sandbox', name);
   }
 }
 
-function socketOf(fd: Fd): Socket {
-  return new Socket({ fd: fd.take(), readable: true, writable: true });
+/** EPIPE and the like are no news: 'close' follows. */
+function writer(fd: Fd): Socket {
+  return new Socket({ fd: fd.take(), readable: false, writable: true }).on('error', () => undefined);
 }
 
-/** EPIPE and the like are no news: 'close' follows. */
-function quiet(socket: Socket): Socket {
-  return socket.on('error', () => undefined);
+function reader(fd: Fd): Socket {
+  return new Socket({ fd: fd.take(), readable: true, writable: false }).on('error', () => undefined);
 }
 
 function writeStdin(stdin: Socket, data: Uint8Array, channel: Channel): void {
