@@ -19,6 +19,7 @@ export type Download = {
   suite: string;
   /** made and removed again */
   workDir: string;
+  signal?: AbortSignal | undefined;
 };
 
 /**
@@ -51,7 +52,7 @@ export async function withDebianPackages<T>(
 }
 
 /** Null when `<workDir>/root` holds the unpacked packages, else why not. */
-async function fetchPackages(mirror: Mirror, { packages, suite, workDir }: Download): Promise<string | null> {
+async function fetchPackages(mirror: Mirror, { packages, suite, workDir, signal }: Download): Promise<string | null> {
   for (const dir of ['lists/partial', 'cache/archives/partial', 'sources', 'root'])
     mkdirSync(join(workDir, dir), { recursive: true, mode: 0o700 });
   writeFileSync(join(workDir, 'status'), '');
@@ -61,7 +62,9 @@ async function fetchPackages(mirror: Mirror, { packages, suite, workDir }: Downl
     const result = await run('/usr/bin/apt-get', ['-q', '-c', join(workDir, 'apt.conf'), ...step], {
       cwd: workDir,
       timeoutMs: aptTimeoutMs,
+      ...(signal === undefined ? {} : { signal }),
     });
+    signal?.throwIfAborted();
     const told = result.stderr.split('\n').filter((line) => /^[EW]:/.test(line));
     // `update` exits 0 after a failed fetch: an archive that could not be read or verified is told in a warning.
     if (result.code !== 0 || told.some((line) => line.startsWith('E:'))) {

@@ -6,6 +6,7 @@ import { asNsfleetError } from '#shared/errors.ts';
 import type { NsfleetError } from '#shared/errors.ts';
 import type { Environment } from '#shared/config.ts';
 import { demoSandbox } from './demo.ts';
+import { endShims } from './end-shims.ts';
 import { endLeftovers } from './leftovers.ts';
 import { takeLock } from './lock.ts';
 import { missingForUser, requireNamespaces } from './namespaces-allowed.ts';
@@ -50,8 +51,9 @@ async function up(settings: UpSettings, env: Environment, say: Say, requests: St
 
 async function down(settings: UpSettings, parts: Parts, stack: RunningStack | null, say: Say, hasten: AbortSignal): Promise<void> {
   if (parts.all.length > 0) say('stopping');
-  if (stack !== null) await stopSandboxes(stack.client, stack.hostId, say, hasten);
+  if (stack !== null) await stopSandboxes(stack.client, stack.hostId, say, AbortSignal.any([hasten, parts.incomplete]));
   await parts.stop(say, hasten);
+  await endShims(settings.files.agentState, say);
   const { files, dirs } = settings;
   for (const path of [files.databaseUrl, files.apiAddress]) rmSync(path, { force: true });
   for (const name of ['nats', 'postgres']) rmSync(join(dirs.runtime, name), { recursive: true, force: true });

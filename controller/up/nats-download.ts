@@ -9,9 +9,9 @@ import { withDebianPackages } from './debian-package.ts';
 import type { Say } from './progress.ts';
 
 /** Downloads into `cacheDir` and returns the binary's path. NATS_SERVER_MISSING, with what to install, elsewhere than on Debian. */
-export async function downloadNatsServer(cacheDir: string, say: Say): Promise<string> {
+export async function downloadNatsServer(cacheDir: string, say: Say, signal?: AbortSignal): Promise<string> {
   mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
-  const download = { packages: ['nats-server'], suite: 'testing', workDir: join(cacheDir, `nats-server.new-${process.pid}`) };
+  const download = { packages: ['nats-server'], suite: 'testing', workDir: join(cacheDir, `nats-server.new-${process.pid}`), signal };
   const result = await withDebianPackages(download, say, (root) => install(root, join(cacheDir, 'nats-server')));
   if ('value' in result) return result.value;
   throw missing(result.failures.join('; '));

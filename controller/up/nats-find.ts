@@ -9,7 +9,7 @@ import { run } from './run.ts';
 import type { Say } from './progress.ts';
 
 /** The path of a nats-server that is new enough. */
-export async function findNatsServer(env: Environment, cacheDir: string, say: Say): Promise<string> {
+export async function findNatsServer(env: Environment, cacheDir: string, say: Say, signal?: AbortSignal): Promise<string> {
   const asked = env['NATS_SERVER'];
   if (asked !== undefined && asked !== '') {
     const version = await versionOf(asked);
@@ -29,7 +29,7 @@ export async function findNatsServer(env: Environment, cacheDir: string, say: Sa
     if (isSafeNatsVersion(version)) return path;
     say(`nats-server: ${path} is ${version}, which has known holes: not used`);
   }
-  const downloaded = await downloadNatsServer(cacheDir, say);
+  const downloaded = await downloadNatsServer(cacheDir, say, signal);
   const version = await versionOf(downloaded);
   if (version !== null && isSafeNatsVersion(version)) {
     say(`nats-server: ${version} is ready`);

@@ -14,6 +14,7 @@ export class Parts {
   readonly #stackFile: string;
   readonly #parts = new Map<PartName, Part>();
   readonly #died = Promise.withResolvers<never>();
+  readonly #incomplete = new AbortController();
   #stopping = false;
 
   constructor(stackFile: string) {
@@ -24,6 +25,11 @@ export class Parts {
 
   get all(): Part[] {
     return [...this.#parts.values()];
+  }
+
+  /** Aborts at that moment too: the parts that are left cannot do their work. */
+  get incomplete(): AbortSignal {
+    return this.#incomplete.signal;
   }
 
   /** Rejects with CHILD_DIED when a part ends that was not told to. */
@@ -41,7 +47,9 @@ export class Parts {
   watch(name: PartName): void {
     const part = this.#parts.get(name);
     void part?.ended.then((how) => {
-      if (!this.#stopping && this.#parts.get(name) === part) this.#died.reject(partDied(part, how, 'keep running'));
+      if (this.#stopping || part === undefined || this.#parts.get(name) !== part) return;
+      this.#died.reject(partDied(part, how, 'keep running'));
+      this.#incomplete.abort();
     });
   }
 

@@ -58,12 +58,23 @@ export function clusterPassword(cluster: Cluster): string {
 }
 
 /**
- * Postgres refuses to run as root. A user namespace makes root an ordinary user to it, with no account and no change of ownership,
- * also below a home directory of mode 0700.
+ * Postgres refuses to run as root, and initdb as a user who has no line in passwd(5). A user namespace makes either an ordinary user to
+ * it, with no account and no change of ownership, also below a home directory of mode 0700.
  */
 export function unprivileged(file: string, args: readonly string[]): { file: string; args: string[] } {
-  if (process.getuid?.() !== 0) return { file, args: [...args] };
-  return { file: 'unshare', args: ['--user', '--map-user=1000', '--map-group=1000', '--', file, ...args] };
+  const uids = uidsOfPasswd(readFileSync('/etc/passwd', 'utf8'));
+  const own = process.geteuid?.() ?? 0;
+  if (own !== 0 && uids.includes(own)) return { file, args: [...args] };
+  const known = Math.min(...uids.filter((uid) => uid !== 0));
+  const uid = Number.isFinite(known) ? known : 1000;
+  return { file: 'unshare', args: ['--user', `--map-user=${uid}`, `--map-group=${uid}`, '--', file, ...args] };
+}
+
+function uidsOfPasswd(text: string): number[] {
+  return text.split('\n').flatMap((line) => {
+    const uid = line.split(':')[2];
+    return uid !== undefined && /^\d+$/.test(uid) ? [Number(uid)] : [];
+  });
 }
 
 /** Nothing of the caller's environment: no PG* variable may change what is started, and no secret may end there. */

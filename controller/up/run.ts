@@ -10,7 +10,7 @@ const outputMaxChars = 64 * 1024;
 export function run(
   file: string,
   args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv; timeoutMs: number; input?: string },
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; timeoutMs: number; input?: string; signal?: AbortSignal },
 ): Promise<RunResult> {
   return new Promise((resolve) => {
     const child = spawn(file, args, {
@@ -19,6 +19,7 @@ export function run(
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: options.timeoutMs,
       killSignal: 'SIGKILL',
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     const output = { stdout: '', stderr: '' };
     const keep = (stream: 'stdout' | 'stderr') => (chunk: string) => {
@@ -28,7 +29,10 @@ export function run(
     child.stderr.setEncoding('utf8').on('data', keep('stderr'));
     child.stdin.on('error', () => undefined);
     child.stdin.end(options.input ?? '');
-    child.on('error', (error) => resolve({ code: 127, stdout: '', stderr: error.message }));
+    child.on('error', (error) => {
+      // An aborted one was started: its end follows.
+      if (child.pid === undefined) resolve({ code: 127, stdout: '', stderr: error.message });
+    });
     child.on('close', (code, signal) => {
       const stderr = signal === null ? output.stderr : `${output.stderr}\nended by ${signal} (limit ${options.timeoutMs} ms)`;
       resolve({ code: code ?? 128, stdout: output.stdout, stderr });

@@ -19,6 +19,7 @@ import type { Say } from './progress.ts';
 import { untilReady } from './ready.ts';
 import type { UpSettings } from './settings.ts';
 import { writeStack } from './stack-file.ts';
+import { together } from './together.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The first start of a controller makes the tables; an agent's first report holds every process of the host. */
@@ -40,7 +41,10 @@ export async function startStack(
   const token = ensureApiToken(files.token);
   const hostId = ensureHostId(files.hostId);
   const base = baseEnvironment(env, settings);
-  const [natsUrl] = await Promise.all([nats(settings, base, parts, say, signal), database(settings, parts, say, signal)]);
+  const [natsUrl] = await together(signal, [
+    (signal) => nats(settings, base, parts, say, signal),
+    (signal) => database(settings, parts, say, signal),
+  ]);
   const api = await controller(settings, controllerEnvironment(base, settings, natsUrl), parts, signal);
   say(`controller: ready at ${api}`);
   const client = createClient(api, token);
@@ -74,7 +78,7 @@ async function nats(settings: UpSettings, env: NodeJS.ProcessEnv, parts: Parts, 
     say('nats-server: the server of NATS_URL');
     return settings.natsUrl;
   }
-  const binary = await findNatsServer(process.env, settings.dirs.cache, say);
+  const binary = await findNatsServer(process.env, settings.dirs.cache, say, signal);
   signal.throwIfAborted();
   const server = await startNatsServer(binary, keys, { runtime: settings.dirs.runtime, log: settings.files.logs }, env, parts.add, signal);
   parts.watch('nats');

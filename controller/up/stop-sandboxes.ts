@@ -13,19 +13,19 @@ const allMs = 20_000;
 const pollMs = 50;
 const atOnce = 8;
 
-/** Resolves when none runs any more, or tells which do after 20 s or when `hasten` aborts. Never throws: the stop goes on. */
-export async function stopSandboxes(client: Client, hostId: string, say: Say, hasten: AbortSignal): Promise<void> {
+/** Resolves when none runs any more, after 20 s, or when `giveUp` aborts. Never throws: what still runs is for end-shims.ts. */
+export async function stopSandboxes(client: Client, hostId: string, say: Say, giveUp: AbortSignal): Promise<void> {
   const end = performance.now() + allMs;
   try {
     let running = await unfinished(client, hostId);
     if (running.length === 0) return;
     say(`stopping ${running.length === 1 ? '1 sandbox' : `${running.length} sandboxes`}`);
     await askAll(client, running);
-    while (running.length > 0 && performance.now() < end && !hasten.aborted) {
+    while (running.length > 0 && performance.now() < end && !giveUp.aborted) {
       await sleep(pollMs);
       running = await unfinished(client, hostId);
     }
-    if (running.length > 0) say(`still running: ${running.map((sandbox) => sandbox.name).join(', ')}; the next start adopts them`);
+    if (running.length > 0) say(`still running: ${running.map((sandbox) => sandbox.name).join(', ')}`);
   } catch (error) {
     say(`could not stop the sandboxes through the API: ${errorText(error)}`);
   }
