@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openStore, transact } from '#controller/store/client.ts';
+import { appendEvents, readEvents } from '#controller/store/events.ts';
+import { leakCheck } from '#test/support/leaks.ts';
+import { freshStore, log, select } from './fixture.ts';
+
+leakCheck();
+
+test('a reader that goes on after the last number misses none, whoever commits when', { timeout: 60_000 }, async () => {
+  await using fresh = await freshStore();
+  await using second = await openStore({ url: fresh.url, log });
+  const stores = [fresh.store, second];
+  const writers = 16;
+  const each = 25;
+  let writing = true;
+  const seen: string[] = [];
+  const reading = (async () => {
+    let since = '0';
+    for (let last = false; !last;) {
+      last = !writing;
+      const events = await readEvents(second.db, { since, limit: 7 });
+      seen.push(...events.map((event) => String(event.detail['name'])));
+      since = events.at(-1)?.seq ?? since;
+      if (events.length > 0) last = false;
+    }
+  })();
+  await Promise.all(
+    Array.from({ length: writers }, async (_, writer) => {
+      for (let at = 0; at < each; at += 1) {
+        await transact(stores[writer % 2]!, async (tx) => {
+          await appendEvents(tx, [
+            { type: 'test', detail: { name: `${writer}.${at}a` } },
+            { type: 'test', detail: { name: `${writer}.${at}b` } },
+          ]);
+          // between its numbers and its commit: here one without the lock would be overtaken
+          await tx.execute(`select pg_sleep(${Math.random() / 200})`);
+        }).catch(assert.ifError);
+      }
+    }),
+  );
+  writing = false;
+  await reading;
+  assert.equal(seen.length, writers * each * 2);
+  assert.equal(new Set(seen).size, seen.length);
+  for (const [at, name] of seen.entries())
+    if (name.endsWith('a')) assert.equal(seen[at + 1], name.replace(/a$/, 'b'), 'of one transaction, side by side');
+});
+
+test('numbers are text beyond 2^53, and what a transaction takes back was never seen', async () => {
+  await using fresh = await freshStore();
+  const { store } = fresh;
+  await select(store, `select setval('event_seq', 9007199254740993)`);
+  await assert.rejects(
+    transact(store, async (tx) => {
+      await appendEvents(tx, [{ type: 'never' }]);
+      throw new RangeError('taken back');
+    }),
+  );
+  await transact(store, (tx) => appendEvents(tx, [{ type: 'one', namespaceId: '9007199254740995' }, { type: 'two' }]));
+  const events = await readEvents(store.db, { since: '9007199254740993', limit: 10 });
+  assert.deepEqual(
+    events.map((event) => [event.seq, event.type, event.namespaceId]),
+    [
+      ['9007199254740995', 'one', '9007199254740995'],
+      ['9007199254740996', 'two', null],
+    ],
+  );
+  assert.deepEqual(await readEvents(store.db, { since: '9007199254740996', limit: 10 }), []);
+});
+
+test('across ten and a hundred the order is that of numbers, not of text', async () => {
+  await using fresh = await freshStore();
+  const { store } = fresh;
+  await transact(store, (tx) =>
+    appendEvents(
+      tx,
+      Array.from({ length: 120 }, () => ({ type: 'test' })),
+    ),
+  );
+  const events = await readEvents(store.db, { since: '0', limit: 1000 });
+  assert.deepEqual(
+    events.map((event) => Number(event.seq)),
+    Array.from({ length: 120 }, (_, at) => at + 1),
+  );
+});
