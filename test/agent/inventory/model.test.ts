@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { cleanText } from '#agent/inventory/clean-text.ts';
+import { createCommandLines, startOf } from '#agent/inventory/command-lines.ts';
+import { buildModel } from '#agent/inventory/model.ts';
+import type { Generations } from '#agent/inventory/model.ts';
+import { loadNative } from '#native/binding.ts';
+import type { NamespaceRow, Scan } from '#native/types.ts';
+import { ReportedNamespace, ReportedProcess } from '#shared/inventory.ts';
+import { leakCheck } from '#test/support/leaks.ts';
+
+leakCheck();
+
+function netScan(...inodes: number[]): Scan {
+  const namespaces = inodes.map((inode): NamespaceRow => ({
+    type: 'net',
+    inode,
+    dev: 4,
+    id: null,
+    parentIndex: -1,
+    ownerIndex: -1,
+    ownerUid: null,
+    processCount: 0,
+    leaderPid: 0,
+    leaderStartTicks: '0',
+  }));
+  const unreadable = { EACCES: 0, EPERM: 0, other: 0 };
+  return { processes: [], namespaces, counts: { processes: 0, namespaces: inodes.length, vanished: 0, unreadable, unpinned: 0 } };
+}
+
+test('without namespace ids an inode that comes back is another namespace', () => {
+  let generations: Generations = new Map();
+  const keysOf = (...inodes: number[]): string[] => {
+    const built = buildModel(netScan(...inodes), generations, () => '', 0);
+    generations = built.generations;
+    return [...built.model.namespaces.values()].map(({ key }) => key);
+  };
+  assert.deepEqual(keysOf(10, 11), ['ino:10.0', 'ino:11.0']);
+  assert.deepEqual(keysOf(10, 11), ['ino:10.0', 'ino:11.0']);
+  assert.deepEqual(keysOf(11), ['ino:11.0']);
+  assert.deepEqual(keysOf(10, 11), ['ino:10.1', 'ino:11.0']);
+  assert.deepEqual(keysOf(), []);
+  assert.deepEqual(keysOf(10, 11), ['ino:10.2', 'ino:11.1']);
+});
+
+test('this machine’s own model satisfies the wire’s schemas, and knows this process', async () => {
+  const native = loadNative();
+  const scan = await native.scan();
+  const lines = createCommandLines();
+  await lines.update(scan);
+  const { model } = buildModel(scan, new Map(), lines.of, 1);
+  for (const row of model.namespaces.values()) ReportedNamespace.parse(row);
+  for (const row of model.processes.values()) ReportedProcess.parse(row);
+  const self = [...model.processes.values()].find(({ pid }) => pid === process.pid);
+  for (const [index, key] of (self?.namespaces ?? []).entries()) {
+    const found = [...model.namespaces.values()].filter((row) => row.key === key);
+    assert.equal(found.length, 1, `namespace ${index}`);
+  }
+  assert.deepEqual(self?.forChildren, [null, null]);
+});
+
+test('a leader’s command line: hostile bytes are harmless and the wire’s limit holds', async () => {
+  const native = loadNative();
+  const hostile = '\u001b[2J\u202eevil\u0007' + 'x'.repeat(600);
+  const child = spawn('unshare', ['-u', 'sh', '-c', 'echo ready; read x', hostile], { stdio: ['pipe', 'pipe', 'inherit'] });
+  try {
+    await once(child.stdout, 'data');
+    const scan = await native.scan();
+    const lines = createCommandLines();
+    await lines.update(scan);
+    const start = scan.processes.find(({ pid }) => pid === child.pid)?.startTicks ?? '';
+    const command = lines.of(child.pid ?? 0, start);
+    assert.match(command, /^sh -c echo ready; read x \?\[2J\?evil\?x+$/);
+    assert.equal(command.length, 512);
+  } finally {
+    child.stdin.end();
+    await once(child, 'exit');
+  }
+});
+
+test('text of processes is never longer than asked, well formed, and free of control characters', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), fc.nat(20), (text, max) => {
+      const clean = cleanText(text, max);
+      assert.ok(clean.length <= max && clean.isWellFormed());
+      assert.doesNotMatch(clean, /[\p{Cc}\p{Cf}]/u);
+    }),
+  );
+});
+
+test('a start time is found whatever the process calls itself', () => {
+  const fields = Array.from({ length: 50 }, (_, index) => String(index + 3));
+  assert.equal(startOf(`7 (a) b) (c) S ${fields.slice(1).join(' ')}`), '22');
+});

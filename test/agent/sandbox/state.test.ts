@@ -1,0 +1,141 @@
+/** State files: whole or refused, never half believed. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { parseExitFile } from '#agent/sandbox/exit-file.ts';
+import { newRecord } from '#agent/sandbox/record.ts';
+import { removeTree } from '#agent/sandbox/remove-tree.ts';
+import { parseWord } from '#agent/sandbox/shim-link.ts';
+import { decodeRecord, encodeRecord, openStateFiles } from '#agent/sandbox/state.ts';
+import { openTombstones } from '#agent/sandbox/tombstones.ts';
+import { nextEpoch } from '#agent/epoch.ts';
+import { NsfleetError } from '#shared/errors.ts';
+import { desired } from '#test/support/controller-side.ts';
+import { temporaryDirectories } from '#test/support/dirs.ts';
+import { leakCheck } from '#test/support/leaks.ts';
+
+leakCheck();
+let root: string;
+before(() => {
+  ({ root } = temporaryDirectories());
+});
+
+const record = newRecord(desired(['sh', '-c', 'echo “ü”']), randomUUID(), 5);
+
+test('every single flipped bit, and every shortening, is seen', () => {
+  const bytes = Buffer.from(encodeRecord(record));
+  assert.deepEqual(decodeRecord(bytes, 'x'), record);
+  const refused = (damaged: Buffer) =>
+    assert.throws(
+      () => decodeRecord(damaged, 'x'),
+      (error) => error instanceof NsfleetError && error.code === 'STATE_FILE_DAMAGED',
+    );
+  for (let at = 0; at < bytes.length; at++) {
+    const damaged = Buffer.from(bytes);
+    for (let bit = 0; bit < 8; bit++) {
+      damaged[at] = (bytes[at] ?? 0) ^ (1 << bit);
+      refused(damaged);
+    }
+    refused(bytes.subarray(0, at));
+  }
+  refused(Buffer.concat([bytes, Buffer.from('\n')]));
+});
+
+test('reads what it wrote, and sets a damaged file aside', async () => {
+  const files = openStateFiles(join(root, 'state'));
+  const other = { ...record, desired: { ...record.desired, placementId: randomUUID() } };
+  files.create(record);
+  files.create(other);
+  files.write({ ...record, state: 'running', statusSeq: 6 });
+  await files.sync(record.desired.placementId);
+  writeFileSync(join(files.directoryOf(other.desired.placementId), 'state'), 'nonsense');
+  mkdirSync(files.directoryOf(randomUUID()));
+  const damaged: string[] = [];
+  const stored = await files.readAll((error) => damaged.push(error.code));
+  assert.deepEqual(damaged, ['STATE_FILE_DAMAGED']);
+  assert.equal(stored.length, 3);
+  assert.deepEqual(stored.map((one) => one.record?.statusSeq ?? null).toSorted(), [6, null, null]);
+  assert.ok(existsSync(join(files.directoryOf(other.desired.placementId), 'state.damaged')));
+});
+
+test('a state directory that cannot be used is refused with the kernel’s reason', () => {
+  writeFileSync(join(root, 'file'), '');
+  assert.throws(
+    () => openStateFiles(join(root, 'file')),
+    (error) => error instanceof NsfleetError && error.code === 'STATE_DIRECTORY_UNUSABLE' && error.reason === 'ENOTDIR',
+  );
+});
+
+test('the epoch grows with every start, whatever the clock says', async () => {
+  const directory = join(root, 'epoch');
+  mkdirSync(directory);
+  assert.equal(await nextEpoch(directory, () => 1000), 1000);
+  assert.equal(await nextEpoch(directory, () => 500), 1001);
+  assert.equal(await nextEpoch(directory, () => 5000), 5000);
+});
+
+test('removed placements are remembered over a restart', async () => {
+  const directory = join(root, 'tombs');
+  mkdirSync(directory);
+  const tombs = await openTombstones(directory);
+  tombs.add('a');
+  tombs.add('a');
+  tombs.add('b');
+  assert.equal(readFileSync(join(directory, 'removed'), 'utf8'), 'a\nb\n');
+  const again = await openTombstones(directory);
+  assert.deepEqual([again.has('a'), again.has('b'), again.has('c')], [true, true, false]);
+});
+
+test('removes trees that are deeper than a path may be long, and follows no link', async () => {
+  const top = join(root, 'deep');
+  const outside = join(root, 'outside');
+  mkdirSync(outside);
+  writeFileSync(join(outside, 'precious'), '');
+  mkdirSync(top);
+  symlinkSync(outside, join(top, 'link'));
+  const name = 'd'.repeat(250);
+  const before = process.cwd();
+  process.chdir(top);
+  for (let depth = 0; depth < 60; depth++) {
+    mkdirSync(name);
+    process.chdir(name);
+  }
+  process.chdir(before);
+  await removeTree(top);
+  assert.equal(existsSync(top), false);
+  assert.ok(existsSync(join(outside, 'precious')));
+});
+
+test('exit files and the shim’s lines: exactly what the shim writes', () => {
+  assert.deepEqual(parseExitFile('nsfleet-exit 1\ncode 3\nsignal 0\nended_ms 17\n'), { exit: { code: 3, signal: null }, endedMs: 17 });
+  assert.deepEqual(parseExitFile('nsfleet-exit 1\ncode -1\nsignal 9\nended_ms 17\n')?.exit, { code: null, signal: 9 });
+  for (const text of [
+    '',
+    'nsfleet-exit 2\ncode 3\nsignal 0\nended_ms 17\n',
+    'nsfleet-exit 1\ncode 300\nsignal 0\nended_ms 17\n',
+    'nsfleet-exit 1\ncode -1\nsignal 0\nended_ms 17\n',
+  ]) {
+    assert.equal(parseExitFile(text), null);
+  }
+  assert.deepEqual(parseWord('running 5 6'), { type: 'running', initPid: 5, commandPid: 6 });
+  assert.deepEqual(parseWord('failed 2 -1 exec /bin/no such'), {
+    type: 'failed',
+    failure: { errnum: 2, op: -1, step: 'exec', detail: '/bin/no such' },
+  });
+  for (const line of [
+    '',
+    'running',
+    'running 5',
+    'running -5 6',
+    'running 5 6 7',
+    'nsfleet-shim 2 1 2 3',
+    'exit 5',
+    'exit -1 0',
+    'exit 300 0',
+    'hello',
+  ]) {
+    assert.equal(parseWord(line), null, line);
+  }
+});
