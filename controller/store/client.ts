@@ -15,7 +15,7 @@ import { openNotifications } from './listen.ts';
 import type { Notifications } from './listen.ts';
 
 /** The database, or a transaction in it: every verb of the store takes either. */
-export type Tx = PgDatabase<NodePgQueryResultHKT, Record<string, never>>;
+export type Tx = PgDatabase<NodePgQueryResultHKT>;
 
 export type Store = {
   readonly db: Tx;

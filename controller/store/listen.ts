@@ -74,8 +74,8 @@ export async function openNotifications(config: ClientConfig, log: Log): Promise
     });
   }
 
-  async function reconnect(error: Error | null): Promise<void> {
-    log.warn({ error: error?.message }, 'the listening database connection broke');
+  async function reconnect(because: Error | null): Promise<void> {
+    log.warn({ error: because?.message }, 'the listening database connection broke');
     for (let attempt = 0; !ending.signal.aborted; attempt += 1) {
       try {
         client = await listenOnce();

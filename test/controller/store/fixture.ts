@@ -85,7 +85,7 @@ export type Placed = Extract<PlaceOutcome, { outcome: 'placed' }>;
 export async function place(store: Store, hostId: string, fields: Partial<PlaceWish> & { input?: object } = {}): Promise<Placed> {
   const placed = await placeSandbox(store, wishOf(hostId, fields));
   assert.equal(placed.outcome, 'placed');
-  return placed as Placed;
+  return placed;
 }
 
 export function statusOf(
