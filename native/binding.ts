@@ -1,6 +1,6 @@
 /**
  * The door to libnsfleet.so, and the only file that knows koffi. Nothing is loaded before `loadNative` is called.
- * Synchronous calls are short (at most about 0.2 ms); `scan`, which only reads, runs on a worker thread.
+ * Synchronous calls are short (at most about 0.2 ms); `scan`, which only reads, runs on worker threads.
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -100,17 +100,18 @@ function checkLayout(library: Koffi.LibraryHandle): void {
 /** koffi passes the memory of a typed array itself to `void *`; nothing is copied. */
 function declare(library: Koffi.LibraryHandle): Calls {
   const scan = library.func(
-    'int nsf_scan(const char *proc, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
+    'int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
   );
   return {
     scanBytes: library.func('uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max)'),
-    scan: (proc, processMax, namespaceMax, buffer, error) =>
+    scan: (proc, { part, parts }, rows, buffer, error) =>
       new Promise((resolve, reject) => {
-        scan.async(proc, processMax, namespaceMax, buffer, buffer.byteLength, error, (failure: Error | null, result: number) => {
+        const done = (failure: Error | null, result: number): void => {
           // Naming both here keeps them from the garbage collector until the worker is done.
           if (failure) reject(failure);
           else resolve(buffer.byteLength > 0 && error.byteLength > 0 ? result : -1);
-        });
+        };
+        scan.async(proc, part, parts, rows.processes, rows.namespaces, buffer, buffer.byteLength, error, done);
       }),
     relate: library.func('int nsf_relate(int32_t fd, const char *path, void *relation, void *error)'),
     spawn: library.func(

@@ -1,8 +1,11 @@
+/** Rows that a scan's buffer has room for. */
+export type ScanRows = { processes: number; namespaces: number };
+
 /** The functions of nsfleet.h as koffi gives them; binding.ts alone makes them. Negative results are -errno. */
 export type Calls = {
   scanBytes(processMax: number, namespaceMax: number): number;
-  /** On a worker thread. BUFFER and ERROR must stay referenced until it is done. */
-  scan(proc: string, processMax: number, namespaceMax: number, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  /** On a worker thread. `buffer` and `error` must stay referenced until it is done. */
+  scan(proc: string, which: { part: number; parts: number }, rows: ScanRows, buffer: Uint8Array, error: Uint8Array): Promise<number>;
   relate(fd: number, path: string | null, relation: Uint8Array, error: Uint8Array): number;
   spawn(
     program: number,

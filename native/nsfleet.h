@@ -113,13 +113,14 @@ NSF_PUBLIC int nsf_layout(char *out, uint32_t bytes);
 NSF_PUBLIC uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max);
 
 /*
- * One pass over the procfs at PROC. BUFFER (8-byte aligned) holds nsf_scan_bytes(process_max, namespace_max) bytes and
- * begins with struct nsf_scan afterwards. -ENOSPC: too small, process_needed and namespace_needed say what to try.
- * Reads only, so it may run on any thread; a namespace stays open from its first sight to the end of the scan, so its
- * inode number cannot pass to another one meanwhile.
+ * One pass over the procfs at PROC, or over every PARTS-th of its processes (PART counts from 0): the kernel's share of the
+ * work is nearly all of it, so two threads with a part each take half the time. BUFFER (8-byte aligned) holds
+ * nsf_scan_bytes(process_max, namespace_max) bytes and begins with struct nsf_scan afterwards. -ENOSPC: too small,
+ * process_needed and namespace_needed say what to try. Reads only, so it may run on any thread. A namespace stays open from
+ * its first sight to the end of the scan, so its inode number cannot pass to another one meanwhile.
  */
-NSF_PUBLIC int nsf_scan(const char *proc, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes,
-                        struct nsf_error *error);
+NSF_PUBLIC int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max,
+                        void *buffer, uint64_t bytes, struct nsf_error *error);
 
 /* Describes the namespace that FD, or if FD is -1 the file PATH (/proc/<pid>/ns/x or a bind mount of one), stands for. */
 NSF_PUBLIC int nsf_relate(int32_t fd, const char *path, struct nsf_relation *relation, struct nsf_error *error);

@@ -33,11 +33,22 @@ uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max) {
 }
 
 /* A quarter of the descriptors, so that the other threads of the caller never run out because of a scan. */
-static uint32_t pin_limit(void) {
+static uint32_t pin_limit(uint32_t parts) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return 0;
-    return limit.rlim_cur / 4 > ROWS_MAX ? ROWS_MAX : (uint32_t)(limit.rlim_cur / 4);
+    uint64_t share = limit.rlim_cur / 4 / parts;
+    return share > ROWS_MAX ? ROWS_MAX : (uint32_t)share;
+}
+
+/* By a hash of the pid and not by its place in the list, which changes while another thread reads it, too. */
+static int is_mine(const char *name, uint32_t part, uint32_t parts) {
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    if (parts == 1)
+        return 1;
+    for (; *name; name++)
+        hash = (hash ^ (uint8_t)*name) * 16777619u;
+    return (hash >> 8) % parts == part;
 }
 
 static void lay_out(struct nsf_walk *scan, void *buffer, uint32_t process_max, uint32_t namespace_max) {
@@ -65,11 +76,10 @@ static void lay_out(struct nsf_walk *scan, void *buffer, uint32_t process_max, u
     table->slots = (uint32_t *)(void *)at;
     table->max = namespace_max;
     table->mask = slots - 1;
-    table->pin_max = pin_limit();
     memset(table->slots, 0, slots * sizeof *table->slots);
 }
 
-static int walk(struct nsf_walk *scan, struct nsf_error *error) {
+static int walk(struct nsf_walk *scan, uint32_t part, uint32_t parts, struct nsf_error *error) {
     char entries[32768] __attribute__((aligned(8)));
     for (;;) {
         long bytes = syscall(SYS_getdents64, scan->proc, entries, sizeof entries);
@@ -80,7 +90,7 @@ static int walk(struct nsf_walk *scan, struct nsf_error *error) {
         for (long at = 0; at < bytes;) {
             const struct linux_dirent64 *entry = (const struct linux_dirent64 *)(void *)(entries + at);
             at += entry->d_reclen;
-            if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+            if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_mine(entry->d_name, part, parts))
                 continue;
             int result = nsf_scan_process(scan, entry->d_name, error);
             if (result < 0)
@@ -103,9 +113,11 @@ static int open_proc(const char *path, struct nsf_error *error) {
     return kept;
 }
 
-int nsf_scan(const char *proc, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes,
-             struct nsf_error *error) {
+int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max, void *buffer,
+             uint64_t bytes, struct nsf_error *error) {
     struct nsf_walk scan;
+    if (part >= parts)
+        return nsf_fail(error, EINVAL, "part", NULL);
     if (process_max == 0 || namespace_max == 0 || nsf_scan_bytes(process_max, namespace_max) > bytes)
         return nsf_fail(error, EINVAL, "buffer", NULL);
     lay_out(&scan, buffer, process_max, namespace_max);
@@ -113,7 +125,8 @@ int nsf_scan(const char *proc, uint32_t process_max, uint32_t namespace_max, voi
     if (opened < 0)
         return opened;
     scan.proc = opened;
-    int result = walk(&scan, error);
+    scan.table.pin_max = pin_limit(parts);
+    int result = walk(&scan, part, parts, error);
     nsf_table_unpin(&scan.table);
     scan.head->namespace_count = scan.table.count;
     scan.head->unpinned = scan.table.unpinned;
