@@ -106,7 +106,8 @@ static int supervise(struct entered *entered, struct failure *failure) {
   int failed = 0, status = 0;
   for (;;) {
     struct pollfd polled[3] = {{entered->pidfd, POLLIN, 0}, {entered->report, POLLIN, 0}, {entered->agent.fd, POLLIN, 0}};
-    if (poll(polled, 3, -1) < 0 && errno != EINTR) kill_all(entered);
+    int ready = signals_poll(polled, 3);
+    if (ready < 0 && ready != -EINTR) kill_all(entered);
     if (signals_terminated) {
       signals_terminated = 0;
       kill_all(entered);

@@ -31,6 +31,15 @@ void signals_supervise(void) {
   set(SIGTERM, terminate);
   set(SIGCHLD, SIG_DFL);
   set_mask(0);
+  sigset_t term;
+  sigemptyset(&term);
+  sigaddset(&term, SIGTERM);
+  sigprocmask(SIG_BLOCK, &term, NULL);
+}
+
+int signals_poll(struct pollfd *polled, unsigned count) {
+  static const uint64_t nothing_blocked;
+  return SYS(SYS_ppoll, polled, count, NULL, &nothing_blocked, sizeof nothing_blocked);
 }
 
 void signals_default(void) {

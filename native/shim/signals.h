@@ -4,8 +4,14 @@
 /* Set by SIGTERM, which ends what this shim parents. */
 extern volatile int signals_terminated;
 
-/* As the parent of a sandbox: SIGHUP, SIGINT, SIGQUIT and SIGPIPE are ignored, SIGTERM sets signals_terminated. */
+/* As the parent of a sandbox: SIGHUP, SIGINT, SIGQUIT and SIGPIPE are ignored. SIGTERM is blocked but in signals_poll, so that none
+ * is missed between looking and waiting; it sets signals_terminated. */
 void signals_supervise(void);
+
+struct pollfd;
+
+/* poll(2) without a time limit that SIGTERM interrupts. The number of ready ones, or -errno. */
+int signals_poll(struct pollfd *polled, unsigned count);
 
 /* As a command expects them: nothing ignored, nothing blocked. */
 void signals_default(void);

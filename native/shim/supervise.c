@@ -156,7 +156,8 @@ int run_supervise(struct run *run) {
   for (;;) {
     struct pollfd polled[P_COUNT];
     fill(run, polled);
-    if (poll(polled, P_COUNT, -1) < 0 && errno != EINTR) kill_sandbox(run);
+    int ready = signals_poll(polled, P_COUNT);
+    if (ready < 0 && ready != -EINTR) kill_sandbox(run);
     if (signals_terminated) {
       signals_terminated = 0;
       kill_sandbox(run);

@@ -39,13 +39,28 @@ afterEach(async () => {
   pidfd.close();
 });
 
-const bindings = ['Uid', 'Gid', 'Groups', 'CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs', 'Seccomp', 'SigIgn', 'SigBlk', 'Umask'];
+const bindings = [
+  'Uid',
+  'Gid',
+  'Groups',
+  'CapInh',
+  'CapPrm',
+  'CapEff',
+  'CapBnd',
+  'CapAmb',
+  'NoNewPrivs',
+  'Seccomp',
+  'SigIgn',
+  'SigBlk',
+  'Umask',
+];
 
 test('bound as the first process: ids, capabilities, namespaces, limits, root', async () => {
   const entered = shims.enter(enterPlanOf(['sleep', '600']), pidfd);
   const { command: second } = await pidsOf(entered);
   for (const field of bindings) assert.equal(statusField(second, field), statusField(command, field), field);
-  for (const type of namespaceTypes) assert.equal(readlinkSync(`/proc/${second}/ns/${type}`), readlinkSync(`/proc/${command}/ns/${type}`), type);
+  for (const type of namespaceTypes)
+    assert.equal(readlinkSync(`/proc/${second}/ns/${type}`), readlinkSync(`/proc/${command}/ns/${type}`), type);
   assert.equal(readFileSync(`/proc/${second}/limits`, 'utf8'), readFileSync(`/proc/${command}/limits`, 'utf8'));
   assert.equal(readFileSync(`/proc/${second}/oom_score_adj`, 'utf8'), readFileSync(`/proc/${command}/oom_score_adj`, 'utf8'));
   assert.equal(readFileSync(`/proc/${second}/cgroup`, 'utf8'), readFileSync(`/proc/${command}/cgroup`, 'utf8'));
@@ -59,7 +74,8 @@ test('bound as the first process: ids, capabilities, namespaces, limits, root', 
 });
 
 test('streams, exit code, working directory, environment, user', async () => {
-  const script = 'cat; echo problem >&2; pwd; id -u; id -g; echo $GREETING; echo more > /dev/stdout; ls /proc/self/fd | tr "\\n" " "; exit 3';
+  const script =
+    'cat; echo problem >&2; pwd; id -u; id -g; echo $GREETING; echo more > /dev/stdout; ls /proc/self/fd | tr "\\n" " "; exit 3';
   const plan = enterPlanOf(['sh', '-c', script], { env: { GREETING: 'hello' }, cwd: '/tmp', user: { uid: 5, gid: 6 } });
   const entered = shims.enter(plan, pidfd, 'typed\n');
   const { stdout, stderr } = await entered.output;
@@ -122,7 +138,14 @@ test('a sandbox that ends takes it along; one that has ended is refused', async 
 });
 
 test('the joiner shows nothing of the host: not dumpable, never the host’s root inside', async () => {
-  const watcher = shims.enter(enterPlanOf(['sh', '-c', 'while :; do for d in /proc/[0-9]*; do ls -l $d/fd $d/cwd $d/exe 2>/dev/null; done; done | grep -v -E "pipe:|/dev/null|/usr/bin|/proc/|total|^$|-> /$" | head -c 65536']), pidfd);
+  const watcher = shims.enter(
+    enterPlanOf([
+      'sh',
+      '-c',
+      'while :; do for d in /proc/[0-9]*; do ls -l $d/fd $d/cwd $d/exe 2>/dev/null; done; done | grep -v -E "pipe:|/dev/null|/usr/bin|/proc/|total|^$|-> /$" | head -c 65536',
+    ]),
+    pidfd,
+  );
   await watcher.line('running');
   for (let round = 0; round < 30; round++) {
     const entered = shims.enter(enterPlanOf(['true']), pidfd);

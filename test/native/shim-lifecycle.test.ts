@@ -114,7 +114,11 @@ test('a file that is no program is refused, not given to a shell', async () => {
 test('a failing operation names its index and what it worked on', async () => {
   const plan = shellPlan('true');
   const index = plan.operations.findIndex(({ op }) => op === 'tree');
-  plan.operations[index] = { ...(plan.operations[index] as Extract<(typeof plan.operations)[number], { op: 'tree' }>), path: '/no/such', optional: false };
+  plan.operations[index] = {
+    ...(plan.operations[index] as Extract<(typeof plan.operations)[number], { op: 'tree' }>),
+    path: '/no/such',
+    optional: false,
+  };
   assert.deepEqual((await runToEnd(shims, plan, dirs.root)).lines, [`failed ${ENOENT} ${index} tree /no/such`]);
 });
 
@@ -150,9 +154,16 @@ test('at most sixteen connections at a time; requests that are none are refused'
   const state = stateDirectory(dirs.root);
   const run = shims.run(shellPlan('sleep 600'), state);
   await run.line('running');
-  const sockets = Array.from({ length: 17 }, () => connect(join(state, 'shim.sock')).setEncoding('utf8').on('error', () => undefined));
+  const sockets = Array.from({ length: 17 }, () =>
+    connect(join(state, 'shim.sock'))
+      .setEncoding('utf8')
+      .on('error', () => undefined),
+  );
   const firsts = await Promise.all(
-    sockets.map((socket) => new Promise<string>((resolve) => socket.once('data', (text: string) => resolve(text)).once('close', () => resolve('closed')))),
+    sockets.map(
+      (socket) =>
+        new Promise<string>((resolve) => socket.once('data', (text: string) => resolve(text)).once('close', () => resolve('closed'))),
+    ),
   );
   assert.equal(firsts.filter((text) => text.startsWith('nsfleet-shim 1 ')).length, 16);
   assert.equal(firsts.filter((text) => text === 'closed').length, 1);
