@@ -1,7 +1,7 @@
 /** `npm start`, as a user has it: the real program with the real parts, in directories of its own. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
@@ -11,6 +11,9 @@ import { identify, isAlive } from '#controller/up/identity.ts';
 import type { TestDirectories } from '#test/support/dirs.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { leakCheck } from '#test/support/leaks.ts';
+import { startTestNats } from '#test/support/nats.ts';
+import { freshDatabase } from '#test/support/postgres.ts';
+import { run } from '#controller/up/run.ts';
 import { directories } from '#shared/config.ts';
 
 leakCheck();
@@ -218,4 +221,36 @@ test('wrong arguments and a wrong DATABASE_URL are told with a code, and leave n
   assert.match(unreachable.output(), /DATABASE_UNREACHABLE/);
   assert.ok(!unreachable.output().includes('secret-word'));
   assert.equal(existsSync(join(dirs.runtime, 'database-url')), false);
+});
+
+test('DATABASE_URL and NATS_URL use servers that already run, and leave them running', async () => {
+  const others = temporaryDirectories();
+  await using database = await freshDatabase();
+  await using nats = await startTestNats(others.root);
+  cpSync(nats.keysDir, join(others.config, 'nats'), { recursive: true });
+  const up = start(others, [], { DATABASE_URL: database.url, NATS_URL: nats.url });
+  await up.until('running; Ctrl-C');
+  assert.deepEqual(
+    stackOf(others)
+      .processes.map(({ part }) => part)
+      .toSorted(),
+    ['agent', 'controller'],
+  );
+  assert.equal(existsSync(join(others.data, 'postgres')), false);
+  process.kill(up.pid, 'SIGTERM');
+  assert.equal(await up.ended, 0, up.output());
+  await using again = await freshDatabase();
+  assert.ok(again.url);
+});
+
+test('where the kernel forbids user namespaces, that is told with what to do', async () => {
+  const others = temporaryDirectories();
+  // The limit counts for everything below the user namespace that it is set in: the real kernel refuses here.
+  const command = `echo 0 > /proc/sys/user/max_user_namespaces; exec "$0" "$@"`;
+  const args = ['--user', '--map-root-user', 'sh', '-c', command, process.execPath, join(root, 'controller/up/main.ts'), '--once'];
+  const result = await run('unshare', args, { env: { PATH: process.env['PATH'], HOME: others.root, ...others.env }, timeoutMs: startMs });
+  assert.notEqual(result.code, 0);
+  assert.match(result.stderr, /NAMESPACES_UNAVAILABLE/);
+  assert.match(result.stderr, /sysctl -w user\.max_user_namespaces/);
+  assert.deepEqual(readdirSync(others.data), []);
 });
