@@ -17,7 +17,7 @@ import type { Report, ReportReply } from '#shared/inventory.ts';
 import { controllerQueue, decodeMessage, encodeMessage, encodeReply, hostOfSubject, subjects } from '#shared/messages.ts';
 import type { Beat, MessageOf, Question } from '#shared/messages.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
-import type { DesiredPlacement, PlacementStatus, SandboxSpecInput } from '#shared/sandbox.ts';
+import type { DesiredPlacement, IdRange, PlacementStatus, SandboxSpecInput } from '#shared/sandbox.ts';
 import type { TestNats } from './nats.ts';
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
@@ -68,15 +68,15 @@ export function desired(
     name: 'test',
     generation: 1,
     wanted: 'running',
-    idRange: process.getuid?.() === 0 ? range(0) : null,
+    idRange: range(0),
     spec: SandboxSpec.parse({ command, ...spec }),
     ...changes,
   };
 }
 
-/** The n-th range of the default pool. */
-export function range(n: number): { start: number; count: number } {
-  return { start: 1_879_048_192 + n * 65_536, count: 65_536 };
+/** The n-th range of the default pool; null for a plain user, whose sandboxes need none. */
+export function range(n: number): IdRange | null {
+  return process.getuid?.() === 0 ? { start: 1_879_048_192 + n * 65_536, count: 65_536 } : null;
 }
 
 export async function startControllerSide(nats: TestNats): Promise<ControllerSide> {
@@ -209,12 +209,14 @@ export async function startAgentProcess(
   root: string,
   hostId: string,
   env: Record<string, string> = {},
+  user: { uid?: number; gid?: number } = {},
 ): Promise<AgentProcess> {
   const log = openSync(join(root, `${hostId}.log`), 'a', 0o600);
   const before = side.hellos.length;
   const child: ChildProcess = spawn(process.execPath, ['agent/main.ts'], {
     cwd: checkout,
     stdio: ['ignore', log, log],
+    ...user,
     env: {
       ...process.env,
       NATS_URL: nats.url,

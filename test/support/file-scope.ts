@@ -1,15 +1,36 @@
 /**
- * The test file's own scope. An `after` that is registered inside of a `before` belongs to that hook and runs when it ends; registered
- * through here it runs when the file ends, wherever it was called from.
+ * What is to be done when a test file has ended, after its own hooks. An `after` that is registered inside of a `before` belongs to
+ * whatever suite happens to run that hook; what is given to `afterFile` runs when the file ends, wherever it was called from.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { after } from 'node:test';
 
-/** Made when this module is imported, which is outside of every hook. */
+const works: (() => void | Promise<void>)[] = [];
+
+/** Runs `work` after the hooks that the file itself registers, in the order of the calls. */
+export function afterFile(work: () => void | Promise<void>): void {
+  works.push(work);
+}
+
+/** Made when this module is imported, outside of every hook: what is registered in here is the file's. */
 const file = new AsyncResource('test file');
 
-export function afterFile(work: () => void | Promise<void>): void {
+// The file's hooks run in the order of their registration: one that is registered by the first of them comes last.
+after(() => {
   file.runInAsyncScope(() => {
-    after(work);
+    after(runAll);
   });
+});
+
+async function runAll(): Promise<void> {
+  const failures: unknown[] = [];
+  for (let work = works.shift(); work !== undefined; work = works.shift()) {
+    try {
+      await work();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) throw new AggregateError(failures, failures.map(String).join('\n'));
 }
