@@ -103,7 +103,7 @@ test('what changes while a report is under way is one report afterwards', () =>
   withReporter(
     async () => {
       await new Promise((resolve) => setTimeout(resolve, 30));
-      return 'committed';
+      return 'committed' as const;
     },
     async (reporter, sent) => {
       const last = modelOf(20);

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { creditPayload } from '#shared/frames.ts';
 import type { Frame } from '#shared/frames.ts';
 import type { ExecRequest } from '#shared/messages.ts';
-import { desired, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
+import { desired, range, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import type { AgentProcess, ClientStream, ControllerSide } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { leakCheck } from '#test/support/leaks.ts';
@@ -198,7 +198,7 @@ test('logs: what was written, without and with following', async () => {
 test('logs follow to the end, over a rotation', async () => {
   const noisy = desired(
     ['sh', '-c', 'for i in $(seq 1 2000); do echo line $i; [ $((i % 200)) = 0 ] && sleep 0.3; done; exit 4'],
-    { idRange: { start: 1_879_048_192 + 65_536, count: 65_536 } },
+    { idRange: range(1) },
     { logMaxBytes: 12_000 },
   );
   side.do(host, [noisy]);

@@ -1,0 +1,91 @@
+/** The agent of an ordinary user: one mapped id, no pool, an inventory of what that user may see. */
+import assert from 'node:assert/strict';
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { desired, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
+import type { AgentProcess, ControllerSide } from '#test/support/controller-side.ts';
+import { temporaryDirectories } from '#test/support/dirs.ts';
+import { leakCheck } from '#test/support/leaks.ts';
+import { startTestNats } from '#test/support/nats.ts';
+import type { TestNats } from '#test/support/nats.ts';
+import { ownDirectory } from '#test/support/own-directories.ts';
+
+leakCheck();
+const host = 'host-plain';
+const isRoot = process.getuid?.() === 0;
+/** nobody: as root the test becomes that user, else it is one already */
+const user = isRoot ? { uid: 65_534, gid: 65_534 } : {};
+const uid = isRoot ? 65_534 : (process.getuid?.() ?? 0);
+let directory: string;
+let nats: TestNats;
+let side: ControllerSide;
+let agent: AgentProcess;
+
+before(async () => {
+  const { root } = temporaryDirectories();
+  nats = await startTestNats(root);
+  side = await startControllerSide(nats);
+  // Root's own cache is closed to that user.
+  directory = mkdtempSync(join(tmpdir(), 'nsfleet-plain-'));
+  ownDirectory(directory);
+  const credentials = join(directory, 'creds');
+  copyFileSync(await nats.agentCredentialsFile(host), credentials);
+  for (const path of [directory, credentials]) if (isRoot) chownSync(path, uid, uid);
+  chmodSync(directory, 0o700);
+  const env = {
+    NSFLEET_AGENT_CREDENTIALS: credentials,
+    NSFLEET_AGENT_STATE: join(directory, 'state'),
+    HOME: directory,
+    NODE_COMPILE_CACHE: '',
+  };
+  agent = await startAgentProcess(side, nats, root, host, env, user);
+});
+after(async () => {
+  await agent.end('SIGTERM');
+  await side[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test('says what it is and what it lacks', async () => {
+  const { host: hello } = side.hellos[0]!;
+  assert.equal(hello.facts.privileged, false);
+  assert.equal(hello.capacity.idRanges, 0);
+  assert.ok(hello.facts.missing.some((sentence) => sentence.includes(`uid ${uid}`)));
+  await until('the first report', () => side.reports.length > 0);
+  const { counts, rows } = side.reports[0]!;
+  assert.ok(rows.namespaces.length >= 8);
+  if (isRoot) assert.ok(counts.unreadable > 0, 'root’s processes are closed to it');
+});
+
+test('runs a sandbox with its own id as root inside, runs a command in it, and removes it', async () => {
+  const placement = desired(['sh', '-c', 'id -u; echo hello > /tmp/x; exec sleep 60'], { idRange: null });
+  side.do(host, [placement]);
+  const status = await side.status(placement.placementId, ({ state }) => state !== 'placed');
+  assert.equal(status.state, 'running', JSON.stringify(status.error));
+  assert.equal(status.namespaces.length, 8);
+  assert.equal(statSync(`/proc/${status.commandPid}`).uid, uid);
+  const map = readFileSync(`/proc/${status.commandPid}/uid_map`, 'utf8').trim().split(/\s+/).map(Number);
+  assert.deepEqual(map, [0, uid, 1]);
+
+  const stream = side.stream(host);
+  const exec = { command: ['sh', '-c', 'cat /tmp/x; id -u; exit 5'], env: {} };
+  const answer = await side.ask(host, { type: 'exec', streamId: stream.id, placementId: placement.placementId, exec });
+  assert.equal(answer.error, null, JSON.stringify(answer.error));
+  assert.equal(JSON.parse(Buffer.from((await stream.over).payload).toString()).code, 5);
+  assert.equal(stream.text('stdout'), 'hello\n0\n');
+
+  side.do(host, [{ ...placement, generation: 2, wanted: 'removed' }]);
+  await side.status(placement.placementId, ({ state }) => state === 'removed');
+});
+
+test('a range of ids is refused: this agent could not map it', async () => {
+  const placement = desired(['true'], { idRange: { start: 1_879_048_192, count: 65_536 } });
+  side.do(host, [placement]);
+  const status = await side.status(placement.placementId, ({ state }) => state === 'failed');
+  assert.equal(status.error?.code, 'ID_RANGE_REFUSED');
+  side.do(host, [{ ...placement, generation: 2, wanted: 'removed' }]);
+  await side.status(placement.placementId, ({ state }) => state === 'removed');
+});
