@@ -16,7 +16,8 @@ export function namespaceColumns(now: Date): Column<Namespace>[] {
     { name: 'USER', align: 'right', cell: (row) => row.leader?.uid ?? null },
     { name: 'HOST', cell: (row) => row.hostName },
     { name: 'SANDBOX', cell: (row) => row.sandbox?.name ?? null },
-    { name: 'COMMAND', cell: (row) => row.leader?.command ?? null },
+    // Kernel threads have no command line; lsns shows their name too.
+    { name: 'COMMAND', cell: (row) => row.leader?.command || (row.leader?.comm ?? null) },
     { name: 'COMM', cell: (row) => row.leader?.comm ?? null },
     { name: 'KEY', cell: (row) => row.key },
     { name: 'PARENT', cell: (row) => row.parent },

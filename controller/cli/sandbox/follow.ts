@@ -1,13 +1,12 @@
 /** Following a sandbox's output to its end, over connections that may break. */
 import { routePath, sockets } from '#shared/api.ts';
-import { backoffMs, sleep } from '#shared/async.ts';
 import { NsfleetError, fromWire } from '#shared/errors.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import type { ExitStatus } from '#shared/sandbox.ts';
 import { isEnded } from '#shared/sandbox.ts';
 import type { Connection } from '../connection.ts';
 import type { Session } from '../session.ts';
-import { mayRepeat } from './create.ts';
+import { mayRepeat, pause } from './repeat.ts';
 import type { Sink } from './stream.ts';
 import { openStream } from './stream.ts';
 
@@ -39,7 +38,7 @@ export async function followToEnd(session: Session, connection: Connection, sand
     } catch (error) {
       brokenAt ??= Date.now();
       if (!mayReconnect(error) || Date.now() - brokenAt > reconnectForMs) throw error;
-      await sleep(100 + backoffMs(Math.min(attempt, 5), 100, 2000));
+      await pause(attempt);
       continue;
     }
     if (end instanceof NsfleetError) throw end;

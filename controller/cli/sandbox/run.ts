@@ -10,7 +10,7 @@ import { printable } from '../output/escape.ts';
 import { printJson } from '../output/json.ts';
 import type { Session } from '../session.ts';
 import { hearSignals } from '../signals.ts';
-import { createSandbox } from './create.ts';
+import { createSandbox, whenStarted } from './create.ts';
 import { dryRun } from './dry-run.ts';
 import { followToEnd } from './follow.ts';
 import { sandboxRequest } from './request.ts';
@@ -19,6 +19,13 @@ import { rawSink } from './sink.ts';
 import { exitCodeOf } from './status.ts';
 
 const waitMs = 30_000;
+/** A host that is away must not hold the terminal. */
+const removeMs = 10_000;
+/**
+ * A command may write faster than its output travels here, and what was rotated away twice is gone: so much is kept on the host of
+ * what a terminal follows.
+ */
+const followedLogMaxBytes = 64 * 1024 * 1024;
 /** The sandbox, or the way to it, does not react: this signal ends the CLI, and the sandbox is left as it is. */
 const lastSignal = 3;
 
@@ -28,7 +35,7 @@ export async function runSandbox(session: Session, command: readonly string[], o
   const connection = connect(session);
   if (options.dryRun === true) return dryRun(session, connection.client, request);
   if (options.detach !== true) return runInForeground(session, connection, request);
-  const sandbox = await createSandbox(connection.client, request);
+  const sandbox = await createSandbox(connection.client, request, 'running');
   if (sandbox.state === 'failed' && sandbox.error !== null) throw fromWire(sandbox.error);
   if (session.json) printJson(session, sandbox);
   else session.stdout.write(`${sandbox.id}\n`);
@@ -49,27 +56,35 @@ async function runInForeground(session: Session, connection: Connection, request
     else tell(session, client, sandbox, stop);
   });
   const work = async (): Promise<number> => {
-    // Removed from here, when its output was read to the end: the host would take the log with it.
-    sandbox = await createSandbox(client, { ...request, autoRemove: false });
+    // Its id is known before it runs, so that a stop, or a removal of what cannot start, knows what to name.
+    sandbox = await createSandbox(client, inForeground(request), 'placed');
     for (const stop of early) tell(session, client, sandbox, stop);
     return followAndRemove(session, connection, sandbox, request.autoRemove);
   };
   return await Promise.race([work(), impatient.promise]);
 }
 
-async function followAndRemove(session: Session, connection: Connection, sandbox: Sandbox, autoRemove: boolean): Promise<number> {
+/** Removed from here, when its output was read to the end: the host would take the log with it. The log is what is followed. */
+function inForeground(request: SandboxRequest): SandboxRequest {
+  const { spec } = request;
+  return { ...request, autoRemove: false, spec: { ...spec, logMaxBytes: Math.max(spec.logMaxBytes, followedLogMaxBytes) } };
+}
+
+async function followAndRemove(session: Session, connection: Connection, placed: Sandbox, autoRemove: boolean): Promise<number> {
   const { client } = connection;
-  let over = sandbox.state === 'failed';
+  let running = false;
   try {
-    if (over && sandbox.error !== null) throw fromWire(sandbox.error);
+    const sandbox = await whenStarted(client, placed);
+    if (sandbox.startedAt === null && sandbox.error !== null) throw fromWire(sandbox.error);
+    running = true;
     const output = session.json ? session.stderr : session.stdout;
     const exit = await followToEnd(session, connection, sandbox, rawSink(output, session.stderr));
-    over = true;
+    running = false;
     if (session.json) printJson(session, await ended(client, sandbox, exit));
     return exitCodeOf(exit);
   } finally {
-    if (autoRemove && over) await remove(session, client, sandbox);
-    else if (autoRemove) session.stderr.write(`warning: ${sandbox.name} was not removed: how it ended was not seen\n`);
+    if (autoRemove && running) session.stderr.write(`warning: ${placed.name} was not removed: how it ended was not seen\n`);
+    else if (autoRemove) await remove(session, client, placed);
   }
 }
 
@@ -89,7 +104,7 @@ async function ended(client: Client, { id }: Sandbox, exit: ExitStatus): Promise
 
 async function remove(session: Session, client: Client, { id, name }: Sandbox): Promise<void> {
   try {
-    await client.call('sandboxRemove', { params: { sandbox: id }, query: { force: 'true', wait: 'removed', waitMs } });
+    await client.call('sandboxRemove', { params: { sandbox: id }, query: { force: 'true', wait: 'removed', waitMs: removeMs } });
   } catch (error) {
     session.stderr.write(`warning: ${name} was not removed: ${printable(errorText(error))}\n`);
   }

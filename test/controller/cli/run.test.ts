@@ -32,6 +32,8 @@ test('run: what cannot start', async () => {
   const { code, stdout, stderr } = await run('run', '--', '/no/such/command');
   assert.deepEqual([code, stdout], [127, '']);
   assert.match(stderr, /^error: COMMAND_NOT_FOUND: /);
+  await run('run', '--rm', '--name', 'failed', '--', '/no/such/command');
+  assert.equal(named('failed').state, 'removed');
   await run('run', '-d', '--name', 'taken', '--', 'sleep', '60');
   const taken = await run('run', '--name', 'taken', '--', 'true');
   assert.equal(taken.code, 4);
@@ -40,7 +42,7 @@ test('run: what cannot start', async () => {
 
 test('run --rm removes it after its output was read; --json tells the sandbox, the output goes to standard error', async () => {
   assert.equal((await run('run', '--rm', '--name', 'gone', '--', 'echo', 'hi')).stdout, 'hi\n');
-  assert.equal(named('gone').state, 'removed');
+  assert.deepEqual([named('gone').state, named('gone').autoRemove], ['removed', false]);
   const { code, stdout, stderr } = await run('run', '--json', '--name', 'kept', '--', 'sh', '-c', 'echo hi; exit 2');
   assert.deepEqual([code, stderr], [2, 'hi\n']);
   const sandbox = JSON.parse(stdout) as Sandbox;
