@@ -28,7 +28,7 @@ function listCommand(attach: Attach): Command {
   const list = new Command('ls')
     .alias('list')
     .description('list sandboxes, newest first')
-    .option('-a, --all', 'ended ones too')
+    .option('-a, --all', 'ended ones too (removed ones: --state removed)')
     .option('--host <host>', 'on this host: id or name')
     .option('--label <label>', 'with this label: key or key=value; may repeat', collect)
     .option('--state <state>', 'placed, running, stopping, stopped, failed, lost or removed')

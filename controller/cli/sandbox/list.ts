@@ -30,8 +30,10 @@ export async function listSandboxes(session: Session, options: SandboxListOption
     const page = await client.call('sandboxList', { query: { cursor, state, label, host: options.host, all: all ? 'true' : 'false' } });
     return { items: page.sandboxes, nextCursor: page.nextCursor };
   });
-  // The API filters by one label; all that are given must hold.
-  const sandboxes = found.filter((sandbox) => moreLabels.every((wanted) => hasLabel(sandbox, wanted)));
+  // The API filters by one label; all that are given must hold. Removed ones are history: only who asks for them sees them.
+  const sandboxes = found.filter(
+    (sandbox) => (sandbox.state !== 'removed' || state === 'removed') && moreLabels.every((wanted) => hasLabel(sandbox, wanted)),
+  );
   if (session.json) printJson(session, { sandboxes });
   else if (options.quiet === true) session.stdout.write(sandboxes.map((sandbox) => `${sandbox.id}\n`).join(''));
   else printTable(session, sandboxColumns(sandboxes, session.now()), sandboxes);

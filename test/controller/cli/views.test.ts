@@ -149,11 +149,15 @@ test('sandbox ls and show', async () => {
   });
   const error = new NsfleetError('COMMAND_NOT_FOUND', { attempted: 'start', target: 'nope', reason: 'ENOENT' }).toWire();
   const bad = sandboxFixture({ name: 'bad', state: 'failed', error, startedAt: null });
-  for (const sandbox of [web, old, bad]) fleet.sandboxes.add(sandbox);
+  const removed = sandboxFixture({ name: 'removed', state: 'removed', exit: { code: 0, signal: null }, endedAt: seen });
+  for (const sandbox of [web, old, bad, removed]) fleet.sandboxes.add(sandbox);
   const { stdout } = await run('sandbox', 'ls');
   assert.match(lines(stdout)[0]!, /^ID +NAME HOST +COMMAND +CREATED +STATUS +LABELS$/);
   assert.equal(lines(stdout)[1], `${web.id.slice(0, 12)} web  web-1 sleep infinity 3 minutes ago Up 3 minutes app=web,tier=a`);
-  assert.match((await run('sandbox', 'ls', '-a')).stdout, /Exited \(3\) 2 minutes ago/);
+  const all = (await run('sandbox', 'ls', '-a')).stdout;
+  assert.match(all, /Exited \(3\) 2 minutes ago/);
+  assert.doesNotMatch(all, /Removed/);
+  assert.match((await run('sandbox', 'ls', '--state', 'removed')).stdout, /Removed \(0\) 3 minutes ago/);
   assert.equal((await run('sandbox', 'ls', '-q')).stdout, `${web.id}\n`);
   assert.equal((await run('sandbox', 'ls', '-aq', '--label', 'app=web', '--label', 'tier=a')).stdout, `${web.id}\n`);
   assert.deepEqual(await json('sandbox', 'ls', '--all', '--label', 'app', '--label', 'tier'), { sandboxes: [web] });
