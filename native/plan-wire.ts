@@ -230,7 +230,9 @@ export function encodePlan(plan: Plan): Uint8Array {
   wire.string(plan.exec.cwd);
   const bytes = wire.finish();
   if (bytes.length > planLimits.sizeBytes) {
-    throw new RangeError(`the plan has ${bytes.length} bytes; the limit is ${planLimits.sizeBytes}: shorten the command or its environment`);
+    throw new RangeError(
+      `the plan has ${bytes.length} bytes; the limit is ${planLimits.sizeBytes}: shorten the command or its environment`,
+    );
   }
   return bytes;
 }

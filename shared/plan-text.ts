@@ -15,9 +15,8 @@ export function formatPlan(plan: Plan): string {
     `namespaces  ${plan.namespaces.join(' ')}`,
     `uid map     ${plan.idMaps.uid.map(formatMap).join(', ')}`,
     `gid map     ${plan.idMaps.gid.map(formatMap).join(', ')}${plan.setgroupsDeny ? ', setgroups denied' : ''}`,
-    ...plan.operations.map(
-      (operation, index) =>
-        `${String(index).padStart(3)}  ${operation.side.padEnd(5)}  ${operation.op.padEnd(width)}  ${formatArguments(operation)}`.trimEnd(),
+    ...plan.operations.map((operation, index) =>
+      `${String(index).padStart(3)}  ${operation.side.padEnd(5)}  ${operation.op.padEnd(width)}  ${formatArguments(operation)}`.trimEnd(),
     ),
     `exec        ${argv.map(quote).join(' ')}`,
     `            uid ${uid} gid ${gid} cwd ${quote(cwd)}`,

@@ -50,7 +50,10 @@ const operations = [
       recursive: z.boolean().describe('with the mounts below it'),
       followSymlinks,
       optional: z.boolean().describe('nothing there: the slot stays empty'),
-      device: z.strictObject({ major: z.int().min(0), minor: z.int().min(0) }).nullable().describe('the path must be this character device'),
+      device: z
+        .strictObject({ major: z.int().min(0), minor: z.int().min(0) })
+        .nullable()
+        .describe('the path must be this character device'),
     })
     .describe('open_tree(2): a copy of a mount of the host, detached'),
   z
@@ -103,13 +106,17 @@ const operations = [
   z
     .strictObject({ op: z.literal('mask'), side: inner, target: path, slot: slot.describe('the host’s /dev/null') })
     .describe('hides a file behind /dev/null and a directory behind an empty one; a missing target is skipped'),
-  z.strictObject({ op: z.literal('readonly'), side: inner, target: path }).describe('a part of a mount, read-only; a missing target is skipped'),
+  z
+    .strictObject({ op: z.literal('readonly'), side: inner, target: path })
+    .describe('a part of a mount, read-only; a missing target is skipped'),
   z.strictObject({ op: z.literal('pivot_root'), side: inner }).describe('pivot_root(2); the old root is detached'),
   z.strictObject({ op: z.literal('remount_readonly'), side: inner, target: path }).describe('one whole mount, read-only'),
   z.strictObject({ op: z.literal('hostname'), side: inner, name: text.max(64) }).describe('sethostname(2)'),
   z.strictObject({ op: z.literal('domainname'), side: inner, name: text.max(64) }).describe('setdomainname(2)'),
   z.strictObject({ op: z.literal('loopback_up'), side: inner }).describe('brings lo up'),
-  z.strictObject({ op: z.literal('unshare'), side: inner, namespace: z.literal('cgroup') }).describe('unshare(2), rooted at the cgroup of this moment'),
+  z
+    .strictObject({ op: z.literal('unshare'), side: inner, namespace: z.literal('cgroup') })
+    .describe('unshare(2), rooted at the cgroup of this moment'),
   z
     .strictObject({ op: z.literal('sysctl'), side: inner, name: z.string().regex(/^[a-z0-9_]+(\/[a-z0-9_]+)+$/), value: text })
     .describe('a write below the sandbox’s own /proc/sys'),

@@ -46,9 +46,14 @@ export function devOperations(side: 'host' | 'inner', ttyGid: number | null, slo
     })),
     tree: [
       tmpfs('/dev', 0o755, devBytes, true),
-      ...placed.map(
-        ({ name, slot }): PlanOperation => ({ op: 'attach', side: 'inner', slot, target: `/dev/${name}`, create: 'file', optional: false }),
-      ),
+      ...placed.map(({ name, slot }): PlanOperation => ({
+        op: 'attach',
+        side: 'inner',
+        slot,
+        target: `/dev/${name}`,
+        create: 'file',
+        optional: false,
+      })),
       mkdir('/dev/pts'),
       { op: 'devpts', side: 'inner', target: '/dev/pts', gid: ttyGid },
       mkdir('/dev/shm', 0o1777),

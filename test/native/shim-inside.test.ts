@@ -38,7 +38,8 @@ test('all eight namespaces are its own, from inside and from the host', async ()
     assert.equal(statusField(pid, 'Gid').split('\t').join(' '), Array(4).fill(idRange.start).join(' '));
     assert.equal(statusField(pid, 'Groups'), '');
     assert.equal(statusField(pid, 'NoNewPrivs'), '1');
-    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) assert.equal(BigInt(`0x${statusField(pid, set)}`), 0n, `${set} of ${pid}`);
+    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+      assert.equal(BigInt(`0x${statusField(pid, set)}`), 0n, `${set} of ${pid}`);
   }
   assert.equal(statusField(init, 'NSpid').split('\t').at(-1), '1');
   assert.equal(readFileSync(`/proc/${init}/comm`, 'utf8').trim(), 'nsfleet-init');
@@ -48,16 +49,13 @@ test('all eight namespaces are its own, from inside and from the host', async ()
 });
 
 test('the command’s own view', async () => {
-  const seen = await inside('hostname; id -u; id -G; cat /proc/sys/kernel/hostname; ls /sys/class 2>&1 | head -1; cut -d: -f1 /proc/net/dev | tail -n +3');
-  assert.deepEqual(seen.split('\n').map((line) => line.trim()), [
-    'tested',
-    '0',
-    '0',
-    'tested',
-    "ls: cannot access '/sys/class': No such file or directory",
-    'lo',
-    '',
-  ]);
+  const seen = await inside(
+    'hostname; id -u; id -G; cat /proc/sys/kernel/hostname; ls /sys/class 2>&1 | head -1; cut -d: -f1 /proc/net/dev | tail -n +3',
+  );
+  assert.deepEqual(
+    seen.split('\n').map((line) => line.trim()),
+    ['tested', '0', '0', 'tested', "ls: cannot access '/sys/class': No such file or directory", 'lo', ''],
+  );
 });
 
 test('lo is up', async () => {
@@ -66,8 +64,26 @@ test('lo is up', async () => {
 
 test('/dev holds exactly the allowed', async () => {
   const names = (await inside('ls -A /dev')).trim().split('\n').sort();
-  assert.deepEqual(names, ['fd', 'full', 'mqueue', 'null', 'ptmx', 'pts', 'random', 'shm', 'stderr', 'stdin', 'stdout', 'tty', 'urandom', 'zero']);
-  assert.equal((await inside('echo x > /dev/null; head -c 3 /dev/zero | tr "\\0" z; echo y > /dev/stdout; (: < /dev/tty) 2>&1')).split('\n')[0], 'zzzy');
+  assert.deepEqual(names, [
+    'fd',
+    'full',
+    'mqueue',
+    'null',
+    'ptmx',
+    'pts',
+    'random',
+    'shm',
+    'stderr',
+    'stdin',
+    'stdout',
+    'tty',
+    'urandom',
+    'zero',
+  ]);
+  assert.equal(
+    (await inside('echo x > /dev/null; head -c 3 /dev/zero | tr "\\0" z; echo y > /dev/stdout; (: < /dev/tty) 2>&1')).split('\n')[0],
+    'zzzy',
+  );
 });
 
 test('every mount is nosuid, and nodev but for the devices', async () => {
@@ -103,22 +119,34 @@ test('a fresh /proc of its own pid namespace, the shim’s init being 1', async 
 });
 
 test('descriptors, session and environment are its own', async () => {
-  const seen = await inside('exec 2>&1; for fd in /proc/self/fd/*; do readlink $fd; done | sed s/:.*//; cut -d" " -f5,6,7 /proc/self/stat; env | sort');
+  const seen = await inside(
+    'exec 2>&1; for fd in /proc/self/fd/*; do readlink $fd; done | sed s/:.*//; cut -d" " -f5,6,7 /proc/self/stat; env | sort',
+  );
   const [stdin, stdout, stderr, ...rest] = seen.split('\n');
   assert.deepEqual([stdin, stdout, stderr], ['/dev/null', 'pipe', 'pipe']);
   const [processGroup, session, terminal] = (rest.shift() ?? '').split(' ');
   assert.deepEqual([session, terminal], ['2', '0'], `group ${processGroup}`);
-  assert.deepEqual(rest, ['HOME=/root', 'HOSTNAME=tested', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'PWD=/', '']);
+  assert.deepEqual(rest, [
+    'HOME=/root',
+    'HOSTNAME=tested',
+    'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    'PWD=/',
+    '',
+  ]);
 });
 
 test('another user inside', async () => {
-  const plan = shellPlan('id -u; id -g; id -un; cd; pwd; echo y > /dev/stdout; touch /tmp/mine /run/not 2>/dev/null; ls /tmp', { user: { uid: 1000, gid: 1001 } });
+  const plan = shellPlan('id -u; id -g; id -un; cd; pwd; echo y > /dev/stdout; touch /tmp/mine /run/not 2>/dev/null; ls /tmp', {
+    user: { uid: 1000, gid: 1001 },
+  });
   const { stdout } = await runToEnd(shims, plan, dirs.root);
   assert.equal(stdout, '1000\n1001\nuser\n/\ny\nmine\n');
 });
 
 test('the two streams are kept apart and rotated at the limit', async () => {
-  const plan = shellPlan('i=0; while [ $i -lt 1000 ]; do echo 0123456789; i=$((i+1)); done; echo last; echo oops >&2', { logMaxBytes: 4096 });
+  const plan = shellPlan('i=0; while [ $i -lt 1000 ]; do echo 0123456789; i=$((i+1)); done; echo last; echo oops >&2', {
+    logMaxBytes: 4096,
+  });
   const { state, stdout, stderr } = await runToEnd(shims, plan, dirs.root);
   assert.equal(stderr, 'oops\n');
   assert.ok(stdout.endsWith('last\n'));

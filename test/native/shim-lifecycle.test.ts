@@ -188,7 +188,7 @@ test('the outer half holds what it needs, cannot be dumped and has a session of 
   const ignored = BigInt(`0x${statusField(shim, 'SigIgn')}`);
   for (const signal of [1, 2, 3, 13]) assert.ok((ignored >> BigInt(signal - 1)) & 1n, `signal ${signal}`);
   const resident = [shim, init].map((pid) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]));
-  assert.ok(resident[0]! + resident[1]! < 1024, `both together: ${resident} KiB`);
+  assert.ok(resident[0]! + resident[1]! < 1024, `both together: ${resident.join(' and ')} KiB`);
   run.send('kill');
   await run.ended();
 });

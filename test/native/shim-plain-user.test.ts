@@ -2,8 +2,19 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, chownSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { Socket } from 'node:net';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -43,7 +54,10 @@ function start(mode: 'run' | 'enter', plan: Plan, last: number): ShimRun & { pro
   const shimFd = openSync(fileURLToPath(import.meta.resolve('#native/build/nsfleet-shim')), 'r');
   const as = ['--reuid', String(owner.uid), '--regid', String(owner.gid), '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
   const streams = mode === 'run' ? 'ignore' : 'pipe';
-  const child = spawn('setpriv', [...as, '/proc/self/fd/6', mode], { stdio: ['ignore', streams, streams, planFd, 'pipe', last, shimFd], env: {} });
+  const child = spawn('setpriv', [...as, '/proc/self/fd/6', mode], {
+    stdio: ['ignore', streams, streams, planFd, 'pipe', last, shimFd],
+    env: {},
+  });
   closeSync(planFd);
   closeSync(shimFd);
   let exit: { code: number; signal: number } | null = null;
@@ -67,11 +81,14 @@ function startRun(plan: Plan): ReturnType<typeof start> & { state: string } {
 }
 
 test('runs with one mapped id, as root inside and as itself outside', async () => {
-  const script = 'id -u; hostname; cat /proc/self/uid_map; ls /dev | wc -l; (: > /usr/x) 2>/dev/null || echo no; echo y > /tmp/y && echo yes > /dev/stdout; sleep 600';
+  const script =
+    'id -u; hostname; cat /proc/self/uid_map; ls /dev | wc -l; (: > /usr/x) 2>/dev/null || echo no; echo y > /tmp/y && echo yes > /dev/stdout; sleep 600';
   const run = startRun(planOf({ command: ['sh', '-c', script] }));
   const { init, command } = await pidsOf(run);
   while (!readLog(run.state, 'stdout.log').includes('yes')) await new Promise((resolve) => setTimeout(resolve, 5));
-  const seen = readLog(run.state, 'stdout.log').split('\n').map((line) => line.trim().split(/\s+/).join(' '));
+  const seen = readLog(run.state, 'stdout.log')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).join(' '));
   assert.deepEqual(seen, ['0', 'plain', `0 ${owner.uid} 1`, '14', 'no', 'yes', '']);
   for (const pid of [init, command]) {
     assert.equal(statusField(pid, 'Uid').split('\t').join(' '), Array(4).fill(owner.uid).join(' '));
@@ -112,7 +129,15 @@ test('entering', async () => {
   const { loadNative } = await import('#native/binding.ts');
   const native = loadNative();
   using target = native.openProcess(init, native.processStart(init));
-  const plan = compileEnterPlan({ command: ['sh', '-c', 'id -u; hostname; exit 4'], env: {}, cwd: '/', user: { uid: 0, gid: 0 }, hostname: 'plain', idRange: null, owner });
+  const plan = compileEnterPlan({
+    command: ['sh', '-c', 'id -u; hostname; exit 4'],
+    env: {},
+    cwd: '/',
+    user: { uid: 0, gid: 0 },
+    hostname: 'plain',
+    idRange: null,
+    owner,
+  });
   const entered = start('enter', plan, target.pidfd.number);
   const { stdout } = await collect(entered.process);
   assert.deepEqual(entered.lines.slice(1), ['exit 4 0'], entered.lines.join());

@@ -29,7 +29,9 @@ test('every mutation of every byte and every truncation', async () => {
   const build = async (sanitize: boolean): Promise<void> => {
     const compiler = await findCompiler({ work: dirs.root, log: () => undefined, sanitize });
     const flags = sanitize ? ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'] : [...compiler.target('shim')];
-    await run([...compiler.command, ...flags, '-O1', '-std=gnu11', '-D_GNU_SOURCE', ...sources, '-o', output], { what: 'build plan-decode' });
+    await run([...compiler.command, ...flags, '-O1', '-std=gnu11', '-D_GNU_SOURCE', ...sources, '-o', output], {
+      what: 'build plan-decode',
+    });
   };
   // Where there is no sanitizer the guard page still sees reads past the end.
   await build(true).catch(() => build(false));

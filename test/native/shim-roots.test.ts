@@ -1,6 +1,19 @@
 /** Roots of every kind: ordinary, behind a private path, hostile. Nothing outside of them changes. */
 import assert from 'node:assert/strict';
-import { chmodSync, copyFileSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -67,7 +80,11 @@ test('a directory root, behind a 0700 directory: changes stay in the state direc
 
 test('a read-only directory root has temporary files only', async () => {
   const root = makeRoot();
-  const { stdout, stderr } = await runToEnd(shims, directoryPlan(root, 'cat /etc/motd; echo x > /tmp/x && cat /tmp/x; : > /etc/x', false), dirs.root);
+  const { stdout, stderr } = await runToEnd(
+    shims,
+    directoryPlan(root, 'cat /etc/motd; echo x > /tmp/x && cat /tmp/x; : > /etc/x', false),
+    dirs.root,
+  );
   assert.equal(stdout, 'hello from the root\nx\n');
   assert.match(stderr, /Read-only file system/);
   assert.deepEqual(readdirSync(join(root, 'tmp')), []);
@@ -86,7 +103,10 @@ test('what is no root is refused', async () => {
     const plan = directoryPlan(path, 'true');
     const index = plan.operations.findIndex(({ op }) => op === 'overlay');
     const { lines } = await runToEnd(shims, plan, dirs.root);
-    assert.deepEqual(lines.filter((line) => !line.startsWith('note ')), [`failed ${errnum} ${index} overlay ${path}`]);
+    assert.deepEqual(
+      lines.filter((line) => !line.startsWith('note ')),
+      [`failed ${errnum} ${index} overlay ${path}`],
+    );
   }
 });
 
@@ -103,7 +123,10 @@ for (const name of ['proc', 'dev'] as const) {
       assert.match(lines.at(-1) ?? '', new RegExp(`^failed (${ELOOP}|${ENOTDIR}|${EXDEV}) \\d+ mkdir /${name}$`));
       assert.deepEqual(readdirSync(outside), []);
       assert.equal(lstatSync(join(root, name)).isDirectory(), false);
-      assert.deepEqual(readdirSync(join(state, 'upper')).filter((entry) => entry === name), []);
+      assert.deepEqual(
+        readdirSync(join(state, 'upper')).filter((entry) => entry === name),
+        [],
+      );
     });
   }
 }
