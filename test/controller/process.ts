@@ -11,7 +11,13 @@ import type { TestNats } from '#test/support/nats.ts';
 const mainFile = fileURLToPath(new URL('../../controller/main.ts', import.meta.url));
 const readyMs = 20_000;
 
-export type ControllerProcess = { child: ChildProcess; ended: Promise<string>; stderr: () => string };
+export type ControllerProcess = {
+  child: ChildProcess;
+  ended: Promise<string>;
+  stderr: () => string;
+  /** A test that fails half-way leaves no process. */
+  [Symbol.asyncDispose](): Promise<void>;
+};
 
 export type ProcessSettings = { nats: TestNats; databaseUrl: string; dir: string; env?: Record<string, string> };
 
@@ -40,7 +46,15 @@ export function spawnController({ nats, databaseUrl, dir, env = {} }: ProcessSet
     stderr += text;
   });
   const ended = once(child, 'close').then(([code, signal]) => (typeof signal === 'string' ? signal : `code ${String(code)}`));
-  return { child, ended, stderr: () => stderr };
+  return {
+    child,
+    ended,
+    stderr: () => stderr,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
 }
 
 /** The address that it wrote, and the token that it made. Fails when it ends before that. */
