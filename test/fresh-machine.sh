@@ -83,10 +83,16 @@ git -c safe.directory='*' clone -q --no-hardlinks /mnt/repository nsfleet
 cd nsfleet
 echo "fresh-machine: \$(. /etc/os-release; echo \$PRETTY_NAME), Node \$(node --version), npm \$(npm --version 2>/dev/null), commit \$(git rev-parse --short HEAD)"
 for tool in cc gcc clang make nats-server postgres psql; do ! command -v \$tool || { echo "\$tool is here: not a fresh machine"; exit 1; }; done
-before=\$(ls -d /proc/[0-9]* | wc -l)
 $command
-after=\$(ls -d /proc/[0-9]* | wc -l)
-[ "\$before" = "\$after" ] || { echo "fresh-machine: processes were left:"; grep -H . /proc/[0-9]*/comm; exit 1; }
+# This shell is process 1: whatever else runs, it was left. Orphans that ended are zombies until it ends.
+left=0
+for status in /proc/[0-9]*/status; do
+  [ "\$status" != /proc/1/status ] || continue
+  name=; state=
+  { while read -r key value; do case \$key in Name:) name=\$value ;; State:) state=\$value ;; esac; done <"\$status"; } 2>/dev/null || continue
+  case \$state in Z*|X*|'') ;; *) echo "fresh-machine: left running: \$status \$name (\$state)"; left=1 ;; esac
+done
+[ \$left = 0 ] || exit 1
 INSIDE
 
 # A change of root by chroot alone would make the kernel refuse user namespaces (user_namespaces(7)): the root mount itself is changed.
