@@ -3,9 +3,9 @@
  *
  * A reader goes on after the last number that it saw, so no number may become visible while a smaller one can still be committed. The
  * default of `events.seq` (next_event_seq() in the migration) takes the numbers under a transaction-level advisory lock. The price: from its
- * first event to its commit, a transaction is alone in that; so events are inserted last, and the commits with events come one after
- * another, each with its own flush to disk. Where that is too slow, number the events of many transactions in one go afterwards: readers
- * need not change.
+ * first event to the end of its commit, with the flush to disk, a transaction is alone in that; so events are inserted last. With ten at
+ * once on two cores and a disk that flushes in 1.7 ms: 375 transactions a second with an event, 1,190 without (test/bench/store.ts). Where
+ * that is too slow, collect events in a second table and let one transaction move many of them here: readers need not change.
  */
 import { sql } from 'drizzle-orm';
 import type { SQL } from 'drizzle-orm';

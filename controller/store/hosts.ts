@@ -146,7 +146,8 @@ async function writeHello(tx: Tx, hello: HostHello, session: Session, rebooted: 
 
 /**
  * A sign of life. `known` is false where the host, or this session of it, is not known: its hello is missing. `digestMatches` is false
- * where host and database do not agree on the placements: send the host the whole.
+ * where host and database do not agree on the placements: send the host the whole. Its commit does not wait for the disk: a crash of the
+ * server may take the last beats with it, and the next ones come in seconds.
  */
 export async function recordBeat(store: Store, beat: Beat): Promise<{ known: boolean; digestMatches: boolean }> {
   const rows = await rowsOf<{ known: boolean } & (PlacementSummary | { placementId: null })>(
@@ -158,7 +159,7 @@ export async function recordBeat(store: Store, beat: Beat): Promise<{ known: boo
         where b.host_id = ${beat.hostId} and a.host_id = b.host_id and a.boot_id = ${beat.bootId} and a.epoch = ${beat.epoch}
         returning b.host_id
       )
-      select exists (select from beat) as known, p.id as "placementId", p.generation, p.state
+      select set_config('synchronous_commit', 'off', true), exists (select from beat) as known, p.id as "placementId", p.generation, p.state
       from (select) one left join placements p on p.host_id = ${beat.hostId} and p.state <> 'removed'`,
   );
   const placements = rows.filter((row): row is { known: boolean } & PlacementSummary => row.placementId !== null);
