@@ -22,7 +22,7 @@ import { createTurns } from './turns.ts';
 
 /** Each is a connection and two small files; more at once would not be faster on any disk. */
 const probesAtOnce = 64;
-/** A power loss may bring back the first record of a placement, below statuses that were told from later ones: never as many. */
+/** A power loss, or damage, may leave the first record of a placement, below statuses that were told from later ones: never as many. */
 const statusSeqGap = 1000;
 
 export type Adopted = {
@@ -44,7 +44,13 @@ export async function adoptAll(parts: AdoptParts): Promise<Adopted> {
   return adopted;
 }
 
-async function adoptStored(parts: AdoptParts, { placementId, directory, record }: StoredPlacement, adopted: Adopted): Promise<void> {
+async function adoptStored(parts: AdoptParts, stored: StoredPlacement, adopted: Adopted): Promise<void> {
+  const { placementId, directory, outdated } = stored;
+  // It may have come as far as any: what the shim or the exit file say is all there is to go by.
+  const record =
+    stored.record === null || !outdated
+      ? stored.record
+      : { ...stored.record, state: 'running' as const, statusSeq: stored.record.statusSeq + statusSeqGap };
   if (record === null) {
     if (leftTraces(directory)) {
       adopted.nameless.set(placementId, directory);

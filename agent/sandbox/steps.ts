@@ -213,7 +213,8 @@ async function letGo(placement: Placement): Promise<void> {
 
 /** Of a creation that failed nothing is left but its record. */
 async function clearDirectory(directory: string): Promise<void> {
-  for (const name of await readdir(directory).catch(() => [])) if (name !== 'state') await removeTree(join(directory, name));
+  for (const name of await readdir(directory).catch(() => []))
+    if (name !== 'state' && name !== 'intent') await removeTree(join(directory, name));
 }
 
 function at(parts: StepParts, ms: number | null = null): string {

@@ -127,31 +127,40 @@ test('after a reboot nothing of the old boot is trusted, not even a pid that exi
   await side.status(placement.placementId, ({ state }) => state === 'running');
 });
 
-test('a damaged state file is set aside, and the shim tells the truth', async () => {
+test('damaged records are set aside, and the shim tells the truth', async () => {
   await start();
-  const running = desired(['sleep', '60']);
-  const ended = desired(['sh', '-c', 'exit 3'], { idRange: range(1) });
-  await run([running]);
-  made.push(ended);
-  side.do(host, [ended]);
-  await side.status(ended.placementId, ({ state }) => state === 'stopped');
-  const before = side.newest.get(running.placementId);
+  // Of the first two only the newest record is damaged; of the others both, so that their names are known when they are asked for.
+  const placements = [
+    desired(['sleep', '60']),
+    desired(['sh', '-c', 'exit 3'], { idRange: range(1) }),
+    desired(['sleep', '60'], { idRange: range(2) }),
+    desired(['sh', '-c', 'exit 3'], { idRange: range(3) }),
+  ];
+  made.push(...placements);
+  side.do(host, placements);
+  for (const [n, { placementId }] of placements.entries())
+    await side.status(placementId, ({ state }) => state === (n % 2 === 0 ? 'running' : 'stopped'));
+  const before = placements.map(({ placementId }) => side.newest.get(placementId)!);
   await agent.end('SIGKILL');
-  for (const { placementId } of [running, ended]) {
-    const bytes = readFileSync(stateFile(placementId));
-    bytes[bytes.length >> 1]! ^= 1;
-    writeFileSync(stateFile(placementId), bytes);
+  for (const [n, { placementId }] of placements.entries()) {
+    const files = [stateFile(placementId), join(root, host, 'placements', placementId, 'intent')];
+    for (const path of n < 2 ? files.slice(0, 1) : files) {
+      const bytes = readFileSync(path);
+      bytes[bytes.length >> 1]! ^= 1;
+      writeFileSync(path, bytes);
+    }
   }
-  await start();
   const told = side.statuses.length;
-  side.do(host, [running, ended]);
-  const newer = (placementId: string) => side.statuses.slice(told).find((status) => status.placementId === placementId);
-  await until('both to be told', () => newer(running.placementId) !== undefined && newer(ended.placementId) !== undefined);
-  assert.equal(newer(running.placementId)?.state, 'running');
-  assert.equal(newer(running.placementId)?.commandPid, before?.commandPid);
-  assert.ok((newer(running.placementId)?.statusSeq ?? 0) > (before?.statusSeq ?? 0));
-  assert.deepEqual(newer(ended.placementId)?.exit, { code: 3, signal: null });
-  assert.ok(existsSync(`${stateFile(running.placementId)}.damaged`));
+  await start();
+  side.do(host, placements);
+  for (const [n, { placementId }] of placements.entries()) {
+    const newer = () => side.statuses.slice(told).find((status) => status.placementId === placementId);
+    await until('it to be told', () => newer() !== undefined);
+    assert.ok((newer()?.statusSeq ?? 0) > (before[n]?.statusSeq ?? 0));
+    assert.ok(existsSync(`${stateFile(placementId)}.damaged`));
+    if (n % 2 === 0) assert.deepEqual([newer()?.state, newer()?.commandPid], ['running', before[n]?.commandPid]);
+    else assert.deepEqual(newer()?.exit, { code: 3, signal: null });
+  }
 });
 
 test('a second agent on the same state directory is refused', async () => {

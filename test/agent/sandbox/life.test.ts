@@ -95,7 +95,7 @@ test('what cannot be made fails with its code and leaves nothing', async () => {
     const status = await side.status(placement.placementId, ({ state }) => state !== 'placed');
     assert.equal(status.state, 'failed');
     assert.equal(status.error?.code, code, JSON.stringify(status.error));
-    assert.deepEqual(readdirSync(directory(placement.placementId)), ['state']);
+    assert.deepEqual(readdirSync(directory(placement.placementId)), ['intent', 'state']);
     await remove(placement);
   }
 });

@@ -43,24 +43,29 @@ test('every single flipped bit, and every shortening, is seen', () => {
   refused(Buffer.concat([bytes, Buffer.from('\n')]));
 });
 
-test('reads what it wrote, and sets a damaged file aside', async () => {
+test('reads what it wrote; a damaged state is set aside and the intent stands in', async () => {
   const files = openStateFiles(join(root, 'state'));
-  const other = { ...record, desired: { ...record.desired, placementId: randomUUID() } };
-  files.create(record);
-  files.create(other);
-  files.write({ ...record, state: 'running', statusSeq: 6 });
-  await files.sync(record.desired.placementId);
-  writeFileSync(join(files.directoryOf(other.desired.placementId), 'state'), 'nonsense');
+  const placements = Array.from({ length: 4 }, () => ({ ...record, desired: { ...record.desired, placementId: randomUUID() } }));
+  const [whole, damagedState, damagedBoth, intentOnly] = placements as [typeof record, typeof record, typeof record, typeof record];
+  const fileOf = (one: typeof record, name: string) => join(files.directoryOf(one.desired.placementId), name);
+  for (const one of placements) {
+    files.create(one);
+    if (one !== intentOnly) files.write({ ...one, state: 'running', statusSeq: 6 });
+  }
+  await files.sync(whole.desired.placementId);
+  for (const path of [fileOf(damagedState, 'state'), fileOf(damagedBoth, 'state'), fileOf(damagedBoth, 'intent')])
+    writeFileSync(path, 'nonsense');
   mkdirSync(files.directoryOf(randomUUID()));
   const damaged: string[] = [];
   const stored = await files.readAll((error) => damaged.push(error.code));
-  assert.deepEqual(damaged, ['STATE_FILE_DAMAGED']);
-  assert.equal(stored.length, 3);
-  assert.deepEqual(
-    stored.flatMap((one) => (one.record === null ? [] : [one.record.statusSeq])),
-    [6],
-  );
-  assert.ok(existsSync(join(files.directoryOf(other.desired.placementId), 'state.damaged')));
+  assert.deepEqual(damaged, ['STATE_FILE_DAMAGED', 'STATE_FILE_DAMAGED', 'STATE_FILE_DAMAGED']);
+  assert.equal(stored.length, 5);
+  const read = ({ desired }: typeof record) => stored.find(({ placementId }) => placementId === desired.placementId);
+  assert.deepEqual([read(whole)?.record?.statusSeq, read(whole)?.outdated], [6, false]);
+  assert.deepEqual([read(damagedState)?.record?.statusSeq, read(damagedState)?.outdated], [5, true]);
+  assert.deepEqual([read(damagedBoth)?.record, read(damagedBoth)?.outdated], [null, true]);
+  assert.deepEqual([read(intentOnly)?.record?.statusSeq, read(intentOnly)?.outdated], [5, false]);
+  assert.ok(existsSync(`${fileOf(damagedState, 'state')}.damaged`));
 });
 
 test('a state directory that cannot be used is refused with the kernel’s reason', () => {
