@@ -27,8 +27,11 @@ function commandsOnHost(marker: string): number {
   }).length;
 }
 
+/** Reached only where no host fits. */
+const refusalPoint = 'create.looked-up';
+
 describe('a controller killed while it creates', () => {
-  for (const [index, point] of createFaultPoints.entries())
+  for (const [index, point] of createFaultPoints.filter((point) => point !== refusalPoint).entries())
     it(`at ${point}`, async () => {
       const marker = `86${300 + index}.5`;
       const name = `fault-${index}`;
@@ -56,4 +59,24 @@ describe('a controller killed while it creates', () => {
       await fleet.client.call('sandboxRemove', { params: { sandbox: sandbox.id }, query: { force: 'true', wait: 'removed' } });
       assert.equal(commandsOnHost(marker), 0);
     });
+
+  it(`at ${refusalPoint}`, async () => {
+    const marker = '86290.5';
+    const spec = { command: ['sleep', marker], constraint: 'host.name == "elsewhere"' };
+    const call = { body: { name: 'fits-nowhere', spec }, query: { wait: 'running' as const }, idempotencyKey: randomUUID() };
+    await fleet.controller.end('SIGTERM');
+    await fleet.controller.start({ NSFLEET_FAULT_POINT: refusalPoint });
+    await fleet.ready();
+    await assert.rejects(fleet.client.call('sandboxCreate', call));
+    assert.equal(await fleet.controller.ended(), 'SIGKILL');
+    await fleet.controller.start();
+    await fleet.ready();
+    await assert.rejects(fleet.client.call('sandboxCreate', call), { code: 'NOT_PLACED' });
+    assert.equal(commandsOnHost(marker), 0);
+    const { sandboxes } = await fleet.client.call('sandboxList', { query: { all: 'true' } });
+    assert.equal(
+      sandboxes.some((row) => row.name === 'fits-nowhere'),
+      false,
+    );
+  });
 });
