@@ -72,7 +72,8 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     maxSandboxes: settings.maxSandboxes,
     generationOf: (inode: number) => generations.of(inode),
     log,
-    nowMs: Date.now,
+    // Monotonic while the agent lives: no grace depends on somebody setting the clock.
+    nowMs: () => Math.round(performance.timeOrigin + performance.now()),
     bootId,
     tell: (status: PlacementStatus) => outbox.put(status),
     onChange: () => {

@@ -6,7 +6,7 @@ import { AuthorizationError, ConnectionError, connect, credsAuthenticator } from
 import type { Msg, NatsConnection } from 'nats';
 import { NsfleetError, errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
-import { isSafeNatsVersion, natsTooOld } from './nats-version.ts';
+import { isSafeNatsVersion, natsTooOld } from '#shared/nats-version.ts';
 
 const connectTimeoutMs = 5000;
 /** A fleet of controllers that lost one server comes back over a second and a half, not at once. */

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
-import { isSafeNatsVersion } from '#controller/nats-version.ts';
+import { isSafeNatsVersion } from '#shared/nats-version.ts';
 import { createClient } from '#shared/client.ts';
 import { errorCatalogue } from '#shared/errors.ts';
 import type { ErrorCode } from '#shared/errors.ts';
