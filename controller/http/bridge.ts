@@ -42,6 +42,7 @@ export function createBridge(socket: WebSocket, onEnd: () => void): Bridge {
   };
   const close = (code: number) => {
     over = true;
+    stream?.close();
     // A paused socket would not see the client's close frame.
     socket.resume();
     socket.close(code);
