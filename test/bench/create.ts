@@ -1,0 +1,76 @@
+/**
+ * One sandbox around `echo`, by ours and by the peers, in turn. Two moments: when it runs (ours: the agent tells `running`, which is
+ * the command's execve; peers: the first byte of echo's output, so echo's own start is in theirs: the bare row says how much that is)
+ * and when it has ended (ours: the exit status is told; peers: the process is reaped).
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { directories } from '#shared/config.ts';
+import { loadNative } from '#native/binding.ts';
+import { startAgentAlone } from './agent-alone.ts';
+import { createLauncher } from './launch.ts';
+import { findPeers } from './peers.ts';
+import { formatRows, interleave, median } from './statistics.ts';
+import type { Row } from './statistics.ts';
+import { startWholePath } from './whole-path.ts';
+
+const payload = ['/usr/bin/echo', 'x'];
+
+type Moments = { runningMs: number; endedMs: number };
+
+export async function benchCreate(rounds: number): Promise<void> {
+  const { cache } = directories(process.env);
+  const workDir = mkdtempSync(join(cache, 'bench-'));
+  try {
+    const native = loadNative();
+    using launcher = createLauncher(native);
+    const peers = await findPeers(cache, workDir, payload);
+    for (const peer of peers) if (peer.missing !== undefined) console.log(`${peer.name} is missing: ${peer.missing}`);
+    const launch = async (argv: readonly string[]): Promise<Moments> => {
+      const { firstByteMs, endedMs } = await launcher.launch(argv);
+      return { runningMs: firstByteMs, endedMs };
+    };
+    await using agent = await startAgentAlone(native, join(workDir, 'agent'));
+    await using whole = await startWholePath(workDir);
+    const contenders: { name: string; moments: () => Promise<Moments> }[] = [
+      { name: 'nsfleet, agent alone', moments: () => agent.create(payload) },
+      { name: 'nsfleet, whole path', moments: () => whole.create(payload) },
+      ...peers.filter((peer) => peer.missing === undefined).map(({ name, argv }) => ({ name, moments: () => launch(argv) })),
+      { name: 'bare echo', moments: () => launch(payload) },
+    ];
+    print(await measure(contenders, rounds));
+  } finally {
+    rmSync(workDir, { recursive: true, force: true });
+  }
+}
+
+/** Both moments of each contender, from the same runs. */
+async function measure(
+  contenders: readonly { name: string; moments: () => Promise<Moments> }[],
+  rounds: number,
+): Promise<{ running: Row[]; ended: Row[] }> {
+  const all = contenders.map((): Moments[] => []);
+  const running = await interleave(
+    contenders.map(({ name, moments }, index) => ({
+      name,
+      async sample() {
+        const taken = await moments();
+        all[index]?.push(taken);
+        return taken.runningMs;
+      },
+    })),
+    rounds,
+  );
+  const ended = contenders.map(({ name }, index) => ({ name, samples: (all[index] ?? []).slice(1).map((taken) => taken.endedMs) }));
+  return { running, ended };
+}
+
+function print({ running, ended }: { running: Row[]; ended: Row[] }): void {
+  const of = (name: string) => median(running.find((row) => row.name === name)?.samples ?? []);
+  console.log(`${formatRows('from asking for a sandbox to its command running', running)}\n`);
+  console.log(`${formatRows('from asking for a sandbox to its command’s end being known', ended)}\n`);
+  console.log(
+    `agent alone ${of('nsfleet, agent alone').toFixed(2)} ms (to reach: 2, and below bubblewrap’s ${of('bubblewrap').toFixed(2)})`,
+  );
+  console.log(`whole path ${of('nsfleet, whole path').toFixed(2)} ms (to reach: 10)\n`);
+}

@@ -1,0 +1,47 @@
+/**
+ * `npm run bench` (`-- --short`: fewer rounds, for CI). Prints what it measured and on what; judges nothing: a shared machine's
+ * single times mean little, ratios of one run more.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { benchCreate } from './create.ts';
+import { benchScan } from './scan.ts';
+
+const hybrid = '/sys/fs/cgroup/unified';
+const marker = 'NSFLEET_BENCH_NAMESPACE';
+
+/**
+ * crun refuses a hybrid cgroup layout, which this machine may have: then everything is measured in a mount namespace where only the
+ * v2 hierarchy is to be seen. Returns false when that was done, by a child of this process.
+ */
+function inOwnNamespace(args: readonly string[]): boolean {
+  if (!existsSync(hybrid) || process.geteuid?.() !== 0 || process.env[marker] !== undefined) return true;
+  const again = `mount --bind ${hybrid} /sys/fs/cgroup && exec "$@"`;
+  const command = [
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    again,
+    'sh',
+    process.execPath,
+    fileURLToPath(import.meta.url),
+    ...args,
+  ];
+  const { status } = spawnSync('unshare', command, { stdio: 'inherit', env: { ...process.env, [marker]: '1' } });
+  process.exitCode = status ?? 1;
+  return false;
+}
+
+const args = process.argv.slice(2);
+if (inOwnNamespace(args)) {
+  const short = args.includes('--short');
+  const model = /^model name\s*: (.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? process.arch;
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  console.log(`${cpus().length} × ${model}, ${memory}, Linux ${release()}, Node ${process.version}, load ${loadavg()[0]?.toFixed(2)}\n`);
+  await benchCreate(short ? 5 : 100);
+  await benchScan(short ? [100, 1000] : [100, 1000, 5000], short ? 3 : 15);
+}

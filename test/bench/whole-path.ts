@@ -1,0 +1,73 @@
+/** The whole product as `npm start` runs it, with directories of its own: HTTP in, Postgres with fsync, NATS, agent, shim. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { sleep } from '#shared/async.ts';
+import { createClient } from '#shared/client.ts';
+import { directories, stackFile } from '#shared/config.ts';
+import { Stack } from '#shared/stack.ts';
+
+export type WholePath = AsyncDisposable & {
+  /** From the request to the reply that says `running`, and until the API tells of the end; then the sandbox is removed. */
+  create(command: readonly string[]): Promise<{ runningMs: number; endedMs: number }>;
+};
+
+const startMs = 120_000;
+
+export async function startWholePath(workDir: string): Promise<WholePath> {
+  const env = { ...process.env, ...ownDirectories(workDir) };
+  const up = spawn(process.execPath, [fileURLToPath(new URL('../../controller/up/main.ts', import.meta.url))], {
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    detached: true,
+  });
+  const gone = once(up, 'exit');
+  const alive = () => up.exitCode === null;
+  const stack = await poll('stack', alive, () => readStack(stackFile(directories(env))));
+  const client = createClient(stack.api, readFileSync(stack.tokenFile, 'utf8').trim());
+  await poll('host', alive, async () => ((await client.call('hostList')).hosts.some((host) => host.status === 'ready') ? true : null));
+  return {
+    async create(command) {
+      const began = performance.now();
+      const sandbox = await client.call('sandboxCreate', { query: { wait: 'running' }, body: { spec: { command: [...command] } } });
+      const runningMs = performance.now() - began;
+      const params = { sandbox: sandbox.id };
+      await client.call('sandboxShow', { params, query: { wait: 'stopped' } });
+      const endedMs = performance.now() - began;
+      await client.call('sandboxRemove', { params, query: { wait: 'removed' } });
+      return { runningMs, endedMs };
+    },
+    async [Symbol.asyncDispose]() {
+      up.kill('SIGTERM');
+      await gone;
+    },
+  };
+}
+
+/** The cache is the user's: there lies the nats-server. */
+function ownDirectories(workDir: string): Record<string, string> {
+  const names = { XDG_CONFIG_HOME: 'c', XDG_DATA_HOME: 'd', XDG_STATE_HOME: 's', XDG_RUNTIME_DIR: 'r' };
+  return Object.fromEntries(
+    Object.entries(names).map(([variable, name]) => {
+      const path = join(workDir, name);
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      return [variable, path];
+    }),
+  );
+}
+
+function readStack(path: string): Stack | null {
+  return existsSync(path) ? Stack.parse(JSON.parse(readFileSync(path, 'utf8'))) : null;
+}
+
+async function poll<T>(what: string, alive: () => boolean, probe: () => Promise<T | null> | T | null): Promise<T> {
+  const end = performance.now() + startMs;
+  while (performance.now() < end && alive()) {
+    const found = await probe();
+    if (found !== null) return found;
+    await sleep(50);
+  }
+  throw new Error(alive() ? `no ${what} within ${startMs} ms` : 'npm start ended');
+}
