@@ -78,7 +78,7 @@ static void note(const struct plan_op *op, const char *words) {
   connection_send(&noting->connection[CONNECTIONS_MAX], line);
 }
 
-/* The host's operations, and what they made sent to the inner half with its leave to go on. */
+/* The host's operations, while the inner half already works on its own; then what they made is sent to it. */
 static int hand_over(struct run *run) {
   struct work work;
   struct message message;
@@ -91,14 +91,20 @@ static int hand_over(struct run *run) {
   noting = run;
   memset(&message, 0, sizeof message);
   message.type = MESSAGE_GO;
+  if ((result = channel_send(run->channel, &message, NULL, 0)) < 0) return fail(&run->failure, result, -1, "hand_over", "-");
+  message.type = MESSAGE_SLOTS;
   result = interpret(&work, PLAN_HOST, &run->failure);
   for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) {
     if (work.slot[i] < 0) continue;
     message.slot[message.slots] = (unsigned char)i;
     fds[message.slots++] = work.slot[i];
   }
-  if (result == 0 && (result = channel_send(run->channel, &message, fds, message.slots)) < 0)
-    fail(&run->failure, result, -1, "hand_over", "-");
+  if (result == 0) {
+    result = channel_send(run->channel, &message, fds, message.slots);
+    /* An inner half that failed meanwhile has said so: its message waits in the channel. */
+    if (result == -EPIPE || result == -ECONNRESET) result = 0;
+    if (result < 0) fail(&run->failure, result, -1, "hand_over", "-");
+  }
   for (int i = 0; i < message.slots; i++) close(fds[i]);
   close_now(&work.userns_fd);
   return result;

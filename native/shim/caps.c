@@ -17,13 +17,12 @@ int caps_set(unsigned long long mask) {
 }
 
 int caps_bound(void) {
-  /* By what this kernel knows, not by what the headers knew: PR_CAPBSET_READ is EINVAL just past cap_last_cap, and asking
-   * works in a sandbox whose /proc hides or fakes the file. */
+  /* By what this kernel knows, not by what the headers knew: a drop is EINVAL just past cap_last_cap, and this works also where
+   * /proc hides or fakes that file. */
   for (unsigned long cap = 0; cap < 64; cap++) {
-    int result = sys_result(prctl(PR_CAPBSET_READ, cap, 0, 0, 0));
-    if (result == -EINVAL) break;
+    int result = sys_result(prctl(PR_CAPBSET_DROP, cap, 0, 0, 0));
+    if (result == -EINVAL && cap > CAP_SETPCAP) break;
     if (result < 0) return result;
-    if (result == 1 && (result = sys_result(prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))) < 0) return result;
   }
   int result = sys_result(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
   if (result < 0) return result;

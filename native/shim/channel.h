@@ -6,7 +6,8 @@
 #include "failure.h"
 
 enum message_type {
-  MESSAGE_GO = 1,  /* outer → inner: ids are mapped; slots[i] says which slot the i-th descriptor fills */
+  MESSAGE_GO = 1,  /* outer → inner: ids are mapped */
+  MESSAGE_SLOTS,   /* outer → inner: the host's operations are done; slot[i] says which slot the i-th descriptor fills */
   MESSAGE_FAILED,  /* inner → outer: failure */
   MESSAGE_NOTE,    /* inner → outer: failure.step and .detail hold a note */
   MESSAGE_COMMAND, /* the command's process → outer, before its execve: its pidfd, and by SCM_CREDENTIALS its pid */

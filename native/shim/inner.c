@@ -35,14 +35,23 @@ static void note(const struct plan_op *op, const char *words) {
   channel_send(inner_channel, &message, NULL, 0);
 }
 
-/* Waits for the id maps and for the slots; then becomes root inside. */
-static int come_alive(const struct plan *plan, int channel, struct work *work, struct failure *failure) {
+/* Waits for what the host's operations made. If they failed, the outer half kills this process instead. */
+static int fetch_slots(struct work *work) {
+  struct message message;
+  int fds[PLAN_SLOTS_MAX], count, pid;
+  if (channel_receive(inner_channel, &message, fds, &count, &pid, 0) != 1) _exit(1);
+  if (message.type != MESSAGE_SLOTS || count != message.slots) return -EPROTO;
+  for (int i = 0; i < count; i++) work->slot[message.slot[i]] = fds[i];
+  return 0;
+}
+
+/* Waits for the id maps; then becomes root inside. */
+static int come_alive(const struct plan *plan, int channel, struct failure *failure) {
   struct message message;
   int fds[PLAN_SLOTS_MAX], count, pid, result;
   char byte;
 
   if (channel_receive(channel, &message, fds, &count, &pid, 0) != 1 || message.type != MESSAGE_GO) _exit(1);
-  for (int i = 0; i < count && i < message.slots; i++) work->slot[message.slot[i]] = fds[i];
   if (!plan->setgroups_deny && (result = SYS(SYS_setgroups, 0, NULL)) < 0) return fail(failure, result, -1, "ids", "setgroups");
   if ((result = SYS(SYS_setresgid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "gid 0");
   if ((result = SYS(SYS_setresuid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "uid 0");
@@ -118,9 +127,12 @@ void inner_main(const struct plan *plan, int channel, int report, const int outp
   work_init(&work, plan);
   work.state_fd = STATE_FD;
   work.note = note;
+  work.fetch_slots = fetch_slots;
   inner_channel = channel;
-  if (come_alive(plan, channel, &work, &failure) < 0) give_up(channel, &failure);
+  if (come_alive(plan, channel, &failure) < 0) give_up(channel, &failure);
   if (interpret(&work, PLAN_INNER, &failure) < 0) give_up(channel, &failure);
+  /* A plan that used no slot: the host's operations must all the same have gone well. */
+  if (work.fetch_slots != NULL) work.fetch_slots(&work);
   if ((result = arrange_fds(channel, report, output)) < 0) {
     fail(&failure, result, -1, "descriptors", "-");
     give_up(channel, &failure);

@@ -38,7 +38,17 @@ void work_init(struct work *work, const struct plan *plan) {
   work->plan = plan;
   work->state_fd = work->userns_fd = work->root_fd = work->mask_fd = -1;
   work->note = NULL;
+  work->fetch_slots = NULL;
   for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) work->slot[i] = -1;
+}
+
+int work_slot(struct work *work, const struct plan_op *op) {
+  if (work->fetch_slots != NULL) {
+    int result = work->fetch_slots(work);
+    if (result < 0) return result;
+    work->fetch_slots = NULL;
+  }
+  return work->slot[op->slot];
 }
 
 int interpret(struct work *work, enum plan_side side, struct failure *failure) {

@@ -13,12 +13,18 @@ struct work {
   int root_fd;   /* the new root, once made; or -1 */
   int mask_fd;   /* an empty read-only tmpfs that masks directories, once made; or -1 */
   int slot[PLAN_SLOTS_MAX];
+  /* The inner half gets the host's slots when it first needs one, so that both sides work at the same time until then.
+   * Fills work->slot. 0 or -errno. NULL once done. */
+  int (*fetch_slots)(struct work *work);
   /* Something worth telling that is no failure; called with a static text. */
   void (*note)(const struct plan_op *op, const char *text);
 };
 
 /* Every fd is -1. */
 void work_init(struct work *work, const struct plan *plan);
+
+/* The fd in an operation's slot, -1 if it is empty, or another -errno. */
+int work_slot(struct work *work, const struct plan_op *op);
 
 /* Does the plan's operations of one side in order. 0, or the first failure's -errno. */
 int interpret(struct work *work, enum plan_side side, struct failure *failure);

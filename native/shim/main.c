@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 static struct plan plan; /* static: 90 KiB of which only what a plan fills is ever touched */
 
@@ -42,6 +43,7 @@ int main(int argc, char **argv) {
   signals_supervise();
   setsid(); /* fails only for a session leader, which is as good */
   if (geteuid() == 0) SYS(SYS_setgroups, 0, NULL);
+  umask(0); /* every file and directory is made with the mode that it names */
   /* Only what is ours, whoever started this. */
   sys_close_range(6);
   for (unsigned fd = PLAN_FD; fd <= STATE_FD; fd++) fcntl((int)fd, F_SETFD, FD_CLOEXEC);

@@ -87,9 +87,9 @@ static int make_tmpfs(const struct plan_op *op) {
 }
 
 int op_root(struct work *work, const struct plan_op *op) {
-  OWNED_FD mount = op->slot >= 0 ? work->slot[op->slot] : make_tmpfs(op);
+  OWNED_FD mount = op->slot >= 0 ? work_slot(work, op) : make_tmpfs(op);
   if (op->slot >= 0) work->slot[op->slot] = -1;
-  if (mount < 0) return op->slot >= 0 ? -EBADF : mount;
+  if (mount < 0) return mount == -1 ? -EBADF : mount;
   /* On top of the old root: no mount point has to exist, and paths from / still name the host until pivot_root. */
   OWNED_FD base = SYS(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (base < 0) return base;
@@ -113,8 +113,9 @@ int op_tmpfs(struct work *work, const struct plan_op *op) {
 }
 
 int op_attach(struct work *work, const struct plan_op *op) {
-  int mount = work->slot[op->slot];
-  if (mount < 0) return (op->flags & PF_OPTIONAL) != 0 ? 0 : -EBADF;
+  int mount = work_slot(work, op);
+  if (mount == -1) return (op->flags & PF_OPTIONAL) != 0 ? 0 : -EBADF;
+  if (mount < 0) return mount;
   OWNED_FD target = target_mount_point(work, op, op->string[0], (op->flags & PF_CREATE_DIRECTORY) != 0);
   /* The slot stays: now attached, it can be cloned by mask. */
   return target < 0 ? target : sys_move_mount(mount, target);
@@ -165,7 +166,8 @@ int op_mask(struct work *work, const struct plan_op *op) {
     return result;
   }
   /* The host's /dev/null by descriptor, its device number checked: what the sandbox's /dev holds is not asked. */
-  OWNED_FD null = work->slot[op->slot] < 0 ? -EBADF : sys_clone_tree(work->slot[op->slot], 0);
+  int device = work_slot(work, op);
+  OWNED_FD null = device < 0 ? -EBADF : sys_clone_tree(device, 0);
   if (null < 0) return null;
   if ((result = sys_mount_setattr(null, SYS_ATTR_RDONLY | SYS_ATTR_NOSUID | SYS_ATTR_NOEXEC, 0, 0)) < 0) return result;
   return sys_move_mount(null, target);

@@ -21,7 +21,7 @@ int op_state_mkdir(struct work *work, const struct plan_op *op) {
   OWNED_FD dir = SYS(SYS_openat, work->state_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (dir < 0) return dir;
   if (op->uid != PLAN_NO_ID && (result = SYS(SYS_fchown, dir, op->uid, op->gid)) < 0) return result;
-  return SYS(SYS_fchmod, dir, op->mode); /* whatever the umask */
+  return SYS(SYS_fchmod, dir, op->mode); /* one that a killed try left may have another */
 }
 
 static int set_layer(int fs, const char *key, int fd) {
