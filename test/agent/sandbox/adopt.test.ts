@@ -193,6 +193,58 @@ test('an agent that is killed at any moment of creations leaves none half made',
   }
 });
 
+test('an agent that is killed at any moment of removals finishes them afterwards', async () => {
+  await start();
+  for (let round = 0; round < 6; round++) {
+    const placements = Array.from({ length: 6 }, (_, n) => desired(['sleep', '60'], { idRange: range(n) }));
+    await run(placements);
+    const pids = placements.map(({ placementId }) => side.newest.get(placementId)?.commandPid ?? -1);
+    const began = pids.map(startTicks);
+    side.do(
+      host,
+      placements.map((placement) => ({ ...placement, generation: 1000, wanted: 'removed' as const })),
+    );
+    await new Promise((resolve) => setTimeout(resolve, round * 2));
+    await agent.end('SIGKILL');
+    await start();
+    side.do(
+      host,
+      placements.map((placement) => ({ ...placement, generation: 1000, wanted: 'removed' as const })),
+    );
+    for (const { placementId } of made.splice(0)) await side.status(placementId, ({ state }) => state === 'removed');
+    assert.deepEqual(readdirSync(join(root, host, 'placements')), []);
+    for (const [n, pid] of pids.entries()) assert.ok(began[n] === null || startTicks(pid) !== began[n], 'its command is gone');
+  }
+});
+
+test('what runs by exec dies with its agent; the sandbox does not', async () => {
+  await start();
+  const placement = desired(['sleep', '60']);
+  await run([placement]);
+  const { id } = side.stream(host);
+  const answer = await side.ask(host, {
+    type: 'exec',
+    streamId: id,
+    placementId: placement.placementId,
+    exec: { command: ['sleep', '603'], env: {} },
+  });
+  assert.equal(answer.error, null);
+  const runs = (words: string) => readdirSync('/proc').some((pid) => /^[0-9]+$/.test(pid) && commandLine(pid) === words);
+  assert.ok(runs('sleep 603 '));
+  await agent.end('SIGKILL');
+  await until('its end', () => !runs('sleep 603 '));
+  assert.ok(startTicks(side.newest.get(placement.placementId)?.commandPid ?? -1) !== null);
+  await start();
+});
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
+
 /** Field 22 of /proc/<pid>/stat, null where there is no such process. */
 function startTicks(pid: number): string | null {
   try {

@@ -100,6 +100,26 @@ test('what cannot be made fails with its code and leaves nothing', async () => {
   }
 });
 
+test('a hundred lives leave no descriptor open in the agent', async () => {
+  const open = () => readdirSync(`/proc/${agent.pid}/fd`).length;
+  const lives = async (count: number) => {
+    for (let done = 0; done < count; done += 10) {
+      const placements = Array.from({ length: 10 }, (_, n) => desired([n % 2 === 0 ? 'true' : 'no-such-command'], { idRange: range(n) }));
+      side.do(host, placements);
+      for (const { placementId } of placements) await side.status(placementId, ({ state }) => state === 'stopped' || state === 'failed');
+      side.do(
+        host,
+        placements.map((placement) => ({ ...placement, generation: 2, wanted: 'removed' as const })),
+      );
+      for (const { placementId } of placements) await side.status(placementId, ({ state }) => state === 'removed');
+    }
+  };
+  await lives(10);
+  const before = open();
+  await lives(100);
+  await until('descriptors to be closed', () => open() <= before);
+});
+
 test('two placements never share a range of ids', { skip: isRoot ? false : 'a plain user’s sandboxes have none' }, async () => {
   const first = desired(['sleep', '60'], { idRange: range(7) });
   const second = desired(['sleep', '60'], { idRange: range(7) });
