@@ -9,6 +9,8 @@ import { recordBeat, recordHello } from './store/hosts.ts';
 import { applyStatuses, desiredForHost } from './store/placements.ts';
 import { NsfleetError } from '#shared/errors.ts';
 
+/** A heartbeat may overtake the status of what has just changed: the digest is doubted only when it still differs after this. */
+const doubtMs = 1000;
 /** A host whose digest stays different is told the whole at most this often: it may be busy doing what it was told. */
 const wholeIntervalMs = 3000;
 /** Times of the last telling are kept for as many hosts; beyond, the oldest is forgotten, and that host told once more. */
@@ -17,11 +19,15 @@ const toldMax = 50_000;
 export function createHearing(context: Context): Hearing {
   const { store, sender, metrics } = context;
   const toldAt = new Map<string, number>();
+  const differsSince = new Map<string, number>();
 
   const tellWhole = async (hostId: string, reason: SendReason) => {
     toldAt.delete(hostId);
     toldAt.set(hostId, performance.now());
-    if (toldAt.size > toldMax) toldAt.delete(toldAt.keys().next().value ?? hostId);
+    differsSince.delete(hostId);
+    for (const times of [toldAt, differsSince]) {
+      if (times.size > toldMax) times.delete(times.keys().next().value ?? hostId);
+    }
     sender.send(hostId, await desiredForHost(store.db, hostId), reason, true);
   };
 
@@ -32,9 +38,16 @@ export function createHearing(context: Context): Hearing {
       return { v: protocolVersion, accepted: known, error: known ? null : notEnrolled(host.hostId).toWire() };
     },
     async beat(beat) {
+      const { hostId } = beat;
       const { known, digestMatches } = await recordBeat(store, beat);
-      const last = toldAt.get(beat.hostId) ?? -Infinity;
-      if (known && !digestMatches && performance.now() - last >= wholeIntervalMs) await tellWhole(beat.hostId, 'digest');
+      if (!known || digestMatches) {
+        differsSince.delete(hostId);
+        return null;
+      }
+      const now = performance.now();
+      const since = differsSince.get(hostId);
+      if (since === undefined) differsSince.set(hostId, now);
+      else if (now - since >= doubtMs && now - (toldAt.get(hostId) ?? -Infinity) >= wholeIntervalMs) await tellWhole(hostId, 'digest');
       return null;
     },
     async report(report) {
