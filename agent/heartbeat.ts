@@ -3,8 +3,8 @@ import { sleep } from '#shared/async.ts';
 
 /** Of the interval, so that a fleet does not beat in step. */
 const jitterShare = 0.1;
-/** A burst of changes is one beat. */
-const settleMs = 20;
+/** A burst of changes is one beat, after the statuses that tell them: else the digest would differ from what the controller knows. */
+const settleMs = 250;
 
 export type Heartbeat = {
   /** A placement changed: beat soon. */

@@ -62,10 +62,13 @@ export function createWatch({ native, generations, intervalMs, log, onModel }: W
     },
     poke() {
       if (ended) return;
-      poked ??= setTimeout(() => {
-        poked = null;
-        void scanSafely();
-      }, pokeDelayMs);
+      poked ??= setTimeout(
+        () => {
+          poked = null;
+          void scanSafely();
+        },
+        Math.max(pokeDelayMs, durationMs * idleShare),
+      );
     },
     async run(signal) {
       try {
