@@ -6,6 +6,7 @@ import { eventsCommand } from './commands/events.ts';
 import { helpCommand } from './commands/help.ts';
 import { hostCommand } from './commands/host.ts';
 import { namespaceCommand } from './commands/namespace.ts';
+import { natsCommand } from './commands/nats.ts';
 import { sandboxCommand } from './commands/sandbox.ts';
 import { statusCommand } from './commands/status.ts';
 import { tellFailure, usage, usageOf } from './failure.ts';
@@ -52,6 +53,7 @@ export function buildProgram(terminal: Terminal, attach: Attach): Command {
   program.addCommand(statusCommand(attach));
   program.addCommand(eventsCommand(attach));
   program.addCommand(controllerCommand(attach));
+  program.addCommand(natsCommand(attach));
   program.addCommand(helpCommand(attach));
   finish(program, 'nsfleet', terminal);
   return program;

@@ -1,9 +1,7 @@
 /** `nsfleet controller`: runs a controller in the foreground, as production does. */
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { Attach } from '../program.ts';
-
-const main = fileURLToPath(new URL('../../main.ts', import.meta.url));
+import { becomeProgram } from './program-file.ts';
 
 export function controllerCommand(attach: Attach): Command {
   const controller = new Command('controller')
@@ -12,9 +10,5 @@ export function controllerCommand(attach: Attach): Command {
     .argument('[arguments...]', 'passed on')
     .allowUnknownOption()
     .passThroughOptions();
-  return attach(controller, async () => {
-    // The controller takes this process's place: the same pid, signals and standard streams, and nothing between it and a supervisor.
-    process.execve?.(process.execPath, [process.execPath, main, ...controller.args], process.env);
-    throw new Error('execve returned');
-  });
+  return attach(controller, async () => becomeProgram('main.ts', controller.args));
 }

@@ -1,0 +1,13 @@
+/** `nsfleet nats …`: declarations only. */
+import { Command } from 'commander';
+import type { Attach } from '../program.ts';
+import { becomeProgram } from './program-file.ts';
+
+export function natsCommand(attach: Attach): Command {
+  const nats = new Command('nats').description('the NATS server that carries the fleet’s messages');
+  const config = new Command('config').description(
+    'print the configuration that a nats-server of your own must load (NATS_URL); makes the operator’s and account’s keys if there are none',
+  );
+  attach(config, async () => becomeProgram('credentials/print-config.ts', []));
+  return nats.addCommand(config);
+}
