@@ -7,7 +7,7 @@ import { findNatsServer } from '#controller/up/nats-find.ts';
 import { progress } from '#controller/up/progress.ts';
 import { directories } from '#shared/config.ts';
 import { testBase } from './support/own-directories.ts';
-import { databaseUrlFileVariable, startTestPostgres } from './support/postgres.ts';
+import { databaseUrlFileVariable, startTestPostgres } from './support/postgres-server.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** The machine that this must run on has two cores, and most files start processes of their own. */

@@ -2,17 +2,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import pg from 'pg';
-import { endProcess } from '#controller/up/end.ts';
-import { postgresBinaries } from '#controller/up/postgres-binaries.ts';
-import { postgresGraceMs } from '#controller/up/postgres-left.ts';
-import { startPostgres } from '#controller/up/postgres.ts';
 import { temporaryDirectories } from './dirs.ts';
+import { databaseUrlFileVariable, startTestPostgres } from './postgres-server.ts';
 import { afterFile } from './file-scope.ts';
 
-/** Names a file that holds the server's address; set for all test files of a run. */
-export const databaseUrlFileVariable = 'NSFLEET_TEST_DATABASE_URL_FILE';
 /** A pool that is closed takes a moment to say goodbye. */
 const connectionsGoneMs = 3000;
 
@@ -54,28 +48,6 @@ async function startForThisFile(): Promise<string> {
   const started = await startTestPostgres(temporaryDirectories().root);
   stop = started.stop;
   return started.url;
-}
-
-/** A server in `root`, without fsync: what it holds is not meant to survive. */
-export async function startTestPostgres(root: string): Promise<{ url: string; stop: () => Promise<void> }> {
-  const cluster = {
-    binaries: postgresBinaries(),
-    dataDir: join(root, 'postgres'),
-    passwordFile: join(root, 'postgres-password'),
-    settings: { fsync: 'off', synchronous_commit: 'on', full_page_writes: 'off' },
-  };
-  const { part, url } = await startPostgres(
-    cluster,
-    { runtime: join(root, 'run'), log: join(root, 'log') },
-    () => undefined,
-    () => undefined,
-  );
-  return {
-    url,
-    async stop() {
-      await endProcess(part, 'SIGINT', postgresGraceMs);
-    },
-  };
 }
 
 async function connectionsLeft(admin: string, database: string): Promise<string[]> {
