@@ -95,7 +95,6 @@ export const Ask = z.object({ v, controllerId: Token, requestId: Token, question
 export type Ask = z.infer<typeof Ask>;
 
 export const PlanAnswer = z.object({ plan: z.unknown(), lines: z.array(z.string()) });
-export const ScanAnswer = z.object({ seq: z.int().nonnegative(), namespaces: z.int().nonnegative() });
 
 export const Answer = z.object({ v, requestId: Token, data: z.unknown().optional(), error: WireError.nullable() });
 export type Answer = z.infer<typeof Answer>;
