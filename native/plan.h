@@ -29,54 +29,54 @@ enum plan_side { PLAN_HOST = 1, PLAN_INNER = 2 };
 
 /* The numbers are the wire's: append only. */
 enum plan_op_type {
-  OP_TREE = 1, OP_OVERLAY, OP_STATE_MKDIR, OP_PROPAGATION, OP_ROOT, OP_TMPFS, OP_ATTACH, OP_PROC, OP_DEVPTS, OP_MQUEUE,
-  OP_MKDIR, OP_SYMLINK, OP_FILE, OP_MASK, OP_READONLY, OP_PIVOT_ROOT, OP_REMOUNT_READONLY, OP_HOSTNAME, OP_DOMAINNAME,
-  OP_LOOPBACK_UP, OP_UNSHARE, OP_SYSCTL, OP_DUMPABLE, OP_NO_NEW_PRIVS, OP_DROP_CAPABILITIES, OP_SESSION_KEYRING,
-  OP_RLIMIT, OP_UMASK, OP_COUNT
+    OP_TREE = 1, OP_OVERLAY, OP_STATE_MKDIR, OP_PROPAGATION, OP_ROOT, OP_TMPFS, OP_ATTACH, OP_PROC, OP_DEVPTS, OP_MQUEUE,
+    OP_MKDIR, OP_SYMLINK, OP_FILE, OP_MASK, OP_READONLY, OP_PIVOT_ROOT, OP_REMOUNT_READONLY, OP_HOSTNAME, OP_DOMAINNAME,
+    OP_LOOPBACK_UP, OP_UNSHARE, OP_SYSCTL, OP_DUMPABLE, OP_NO_NEW_PRIVS, OP_DROP_CAPABILITIES, OP_SESSION_KEYRING,
+    OP_RLIMIT, OP_UMASK, OP_COUNT
 };
 
 enum plan_flag {
-  PF_READONLY = 1 << 0, PF_NOSUID = 1 << 1, PF_NODEV = 1 << 2, PF_NOEXEC = 1 << 3, PF_RECURSIVE = 1 << 4,
-  PF_SYMLINKS = 1 << 5,         /* follow (host paths), or resolve inside the root (targets) */
-  PF_OPTIONAL = 1 << 6,         /* a path that is not there is skipped */
-  PF_DEVICE = 1 << 7,           /* a = major, b = minor: the path must be this character device */
-  PF_IDMAP = 1 << 8,            /* overlay: map the lower layer's owners into the sandbox if the kernel can */
-  PF_USERXATTR = 1 << 9,
-  PF_CREATE_FILE = 1 << 10, PF_CREATE_DIRECTORY = 1 << 11,
-  PF_ALL = (1 << 12) - 1
+    PF_READONLY = 1 << 0, PF_NOSUID = 1 << 1, PF_NODEV = 1 << 2, PF_NOEXEC = 1 << 3, PF_RECURSIVE = 1 << 4,
+    PF_SYMLINKS = 1 << 5,         /* follow (host paths), or resolve inside the root (targets) */
+    PF_OPTIONAL = 1 << 6,         /* a path that is not there is skipped */
+    PF_DEVICE = 1 << 7,           /* a = major, b = minor: the path must be this character device */
+    PF_IDMAP = 1 << 8,            /* overlay: map the lower layer's owners into the sandbox if the kernel can */
+    PF_USERXATTR = 1 << 9,
+    PF_CREATE_FILE = 1 << 10, PF_CREATE_DIRECTORY = 1 << 11,
+    PF_ALL = (1 << 12) - 1
 };
 
 #define PLAN_NO_ID 0xffffffffu      /* uid, gid: leave */
 #define PLAN_NO_LIMIT UINT64_MAX    /* a, b of rlimit: leave */
 
 struct plan_op {
-  uint16_t op;
-  uint8_t side;
-  uint8_t strings;
-  uint32_t flags;
-  int32_t slot; /* -1: none */
-  uint32_t mode;
-  uint32_t uid, gid;
-  uint64_t a, b;
-  const char *string[PLAN_STRINGS_MAX]; /* into the buffer */
-  uint32_t length[PLAN_STRINGS_MAX];
+    uint16_t op;
+    uint8_t side;
+    uint8_t strings;
+    uint32_t flags;
+    int32_t slot; /* -1: none */
+    uint32_t mode;
+    uint32_t uid, gid;
+    uint64_t a, b;
+    const char *string[PLAN_STRINGS_MAX]; /* into the buffer */
+    uint32_t length[PLAN_STRINGS_MAX];
 };
 
 struct plan_map {
-  uint32_t inside, outside, count;
+    uint32_t inside, outside, count;
 };
 
 struct plan {
-  uint8_t kind, setgroups_deny;
-  uint32_t namespaces;
-  uint64_t log_bytes_max;
-  uint32_t uid, gid;
-  uint16_t uid_maps, gid_maps, ops, argc, envc;
-  struct plan_map uid_map[PLAN_MAPS_MAX], gid_map[PLAN_MAPS_MAX];
-  struct plan_op op[PLAN_OPS_MAX];
-  const char *argv[PLAN_ARGS_MAX + 1];
-  const char *envp[PLAN_ARGS_MAX + 1];
-  const char *cwd;
+    uint8_t kind, setgroups_deny;
+    uint32_t namespaces;
+    uint64_t log_bytes_max;
+    uint32_t uid, gid;
+    uint16_t uid_maps, gid_maps, ops, argc, envc;
+    struct plan_map uid_map[PLAN_MAPS_MAX], gid_map[PLAN_MAPS_MAX];
+    struct plan_op op[PLAN_OPS_MAX];
+    const char *argv[PLAN_ARGS_MAX + 1];
+    const char *envp[PLAN_ARGS_MAX + 1];
+    const char *cwd;
 };
 
 /* Decodes buf into plan, whose strings point into buf. 0, or -EBADMSG (malformed), -EPROTONOSUPPORT (version),

@@ -8,57 +8,57 @@
 
 /* struct ucred, whose libc definition needs _GNU_SOURCE in some and not in others. */
 struct credentials {
-  int32_t pid;
-  uint32_t uid, gid;
+    int32_t pid;
+    uint32_t uid, gid;
 };
 
 union control {
-  struct cmsghdr align;
-  char bytes[CMSG_SPACE(sizeof(int) * PLAN_SLOTS_MAX) + CMSG_SPACE(sizeof(struct credentials))];
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int) * PLAN_SLOTS_MAX) + CMSG_SPACE(sizeof(struct credentials))];
 };
 
 int channel_send(int channel, const struct message *message, const int *fds, int count) {
-  struct iovec part = {(void *)(uintptr_t)message, sizeof *message};
-  union control control;
-  struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
-  if (count > 0) {
-    memset(&control, 0, sizeof control);
-    header.msg_control = control.bytes;
-    header.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count);
-    struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
-    memcpy(CMSG_DATA(rights), fds, sizeof(int) * (size_t)count);
-  }
-  ssize_t sent = sendmsg(channel, &header, MSG_NOSIGNAL);
-  return sent < 0 ? -errno : 0;
+    struct iovec part = {(void *)(uintptr_t)message, sizeof *message};
+    union control control;
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    if (count > 0) {
+        memset(&control, 0, sizeof control);
+        header.msg_control = control.bytes;
+        header.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count);
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
+        memcpy(CMSG_DATA(rights), fds, sizeof(int) * (size_t)count);
+    }
+    ssize_t sent = sendmsg(channel, &header, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : 0;
 }
 
 int channel_receive(int channel, struct message *message, int *fds, int *count, int *pid, int flags) {
-  struct iovec part = {message, sizeof *message};
-  union control control;
-  struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct iovec part = {message, sizeof *message};
+    union control control;
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
   *count = 0;
   *pid = 0;
-  ssize_t n = recvmsg(channel, &header, MSG_CMSG_CLOEXEC | flags);
-  if (n < 0) return -errno;
-  for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c != NULL; c = CMSG_NXTHDR(&header, c)) {
-    if (c->cmsg_level != SOL_SOCKET) continue;
-    if (c->cmsg_type == SCM_RIGHTS) {
+    ssize_t n = recvmsg(channel, &header, MSG_CMSG_CLOEXEC | flags);
+    if (n < 0) return -errno;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c != NULL; c = CMSG_NXTHDR(&header, c)) {
+        if (c->cmsg_level != SOL_SOCKET) continue;
+        if (c->cmsg_type == SCM_RIGHTS) {
       *count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-      memcpy(fds, CMSG_DATA(c), sizeof(int) * (size_t)*count);
-    } else if (c->cmsg_type == 2 /* SCM_CREDENTIALS */) {
-      struct credentials from;
-      memcpy(&from, CMSG_DATA(c), sizeof from);
+            memcpy(fds, CMSG_DATA(c), sizeof(int) * (size_t)*count);
+        } else if (c->cmsg_type == 2 /* SCM_CREDENTIALS */) {
+            struct credentials from;
+            memcpy(&from, CMSG_DATA(c), sizeof from);
       *pid = from.pid;
+        }
     }
-  }
-  if (n == 0) return 0;
-  if (n != (ssize_t)sizeof *message || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-    for (int i = 0; i < *count; i++) close(fds[i]);
+    if (n == 0) return 0;
+    if (n != (ssize_t)sizeof *message || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+        for (int i = 0; i < *count; i++) close(fds[i]);
     *count = 0;
-    return -EPROTO;
-  }
-  return 1;
+        return -EPROTO;
+    }
+    return 1;
 }

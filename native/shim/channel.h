@@ -6,20 +6,20 @@
 #include "failure.h"
 
 enum message_type {
-  MESSAGE_GO = 1,  /* outer → inner: ids are mapped */
-  MESSAGE_SLOTS,   /* outer → inner: the host's operations are done; slot[i] says which slot the i-th descriptor fills */
-  MESSAGE_FAILED,  /* inner → outer: failure */
-  MESSAGE_NOTE,    /* inner → outer: failure.step and .detail hold a note */
-  MESSAGE_COMMAND, /* the command's process → outer, before its execve: its pidfd, and by SCM_CREDENTIALS its pid */
-  MESSAGE_EXITED   /* inner → outer: code and signal of the command */
+    MESSAGE_GO = 1,  /* outer → inner: ids are mapped */
+    MESSAGE_SLOTS,   /* outer → inner: the host's operations are done; slot[i] says which slot the i-th descriptor fills */
+    MESSAGE_FAILED,  /* inner → outer: failure */
+    MESSAGE_NOTE,    /* inner → outer: failure.step and .detail hold a note */
+    MESSAGE_COMMAND, /* the command's process → outer, before its execve: its pidfd, and by SCM_CREDENTIALS its pid */
+    MESSAGE_EXITED   /* inner → outer: code and signal of the command */
 };
 
 struct message {
-  int type;
-  int code, signal; /* -1 and 0: none */
-  int slots;
-  unsigned char slot[PLAN_SLOTS_MAX];
-  struct failure failure;
+    int type;
+    int code, signal; /* -1 and 0: none */
+    int slots;
+    unsigned char slot[PLAN_SLOTS_MAX];
+    struct failure failure;
 };
 
 /* Sends a message with fds. 0 or -errno. */

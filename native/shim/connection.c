@@ -7,84 +7,84 @@
 #include <sys/socket.h>
 
 static struct request parse(const char *line) {
-  struct request request = {REQUEST_UNKNOWN, 0};
-  if (strcmp(line, "kill") == 0) request.type = REQUEST_KILL;
-  if (strncmp(line, "signal ", 7) == 0 && (request.signal = (int)text_parse_number(line + 7, 64)) > 0) request.type = REQUEST_SIGNAL;
-  return request;
+    struct request request = {REQUEST_UNKNOWN, 0};
+    if (strcmp(line, "kill") == 0) request.type = REQUEST_KILL;
+    if (strncmp(line, "signal ", 7) == 0 && (request.signal = (int)text_parse_number(line + 7, 64)) > 0) request.type = REQUEST_SIGNAL;
+    return request;
 }
 
 int connection_read(struct connection *connection, void (*each)(void *context, struct connection *from, struct request request),
-                    void *context) {
-  int n = SYS(SYS_recvfrom, connection->fd, connection->line + connection->length, sizeof connection->line - connection->length,
-              MSG_DONTWAIT, NULL, NULL);
-  if (n == -EAGAIN || n == -EINTR) return 0;
-  if (n <= 0) return -1;
-  connection->length += (unsigned)n;
-  for (;;) {
-    char *end = memchr(connection->line, '\n', connection->length);
-    if (end == NULL) break;
-    unsigned used = (unsigned)(end - connection->line) + 1;
+                        void *context) {
+    int n = SYS(SYS_recvfrom, connection->fd, connection->line + connection->length, sizeof connection->line - connection->length,
+                            MSG_DONTWAIT, NULL, NULL);
+    if (n == -EAGAIN || n == -EINTR) return 0;
+    if (n <= 0) return -1;
+    connection->length += (unsigned)n;
+    for (;;) {
+        char *end = memchr(connection->line, '\n', connection->length);
+        if (end == NULL) break;
+        unsigned used = (unsigned)(end - connection->line) + 1;
     *end = 0;
-    each(context, connection, parse(connection->line));
-    if (connection->fd < 0) return 0;
-    connection->length -= used;
-    memmove(connection->line, connection->line + used, connection->length);
-  }
-  return connection->length == sizeof connection->line ? -1 : 0;
+        each(context, connection, parse(connection->line));
+        if (connection->fd < 0) return 0;
+        connection->length -= used;
+        memmove(connection->line, connection->line + used, connection->length);
+    }
+    return connection->length == sizeof connection->line ? -1 : 0;
 }
 
 void connection_send(struct connection *connection, const char *line) {
-  size_t length = strlen(line);
-  if (connection->fd < 0) return;
-  int n = SYS(SYS_sendto, connection->fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
-  if (n != (int)length) close_now(&connection->fd);
+    size_t length = strlen(line);
+    if (connection->fd < 0) return;
+    int n = SYS(SYS_sendto, connection->fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+    if (n != (int)length) close_now(&connection->fd);
 }
 
 void connection_answer(struct connection *connection, int result, const char *step) {
-  char line[64];
-  struct text text = TEXT(line);
-  if (result >= 0) {
-    connection_send(connection, "ok\n");
-    return;
-  }
-  text_add(&text, "error ");
-  text_number(&text, -result);
-  text_add(&text, " ");
-  text_add(&text, step);
-  text_add(&text, "\n");
-  connection_send(connection, line);
+    char line[64];
+    struct text text = TEXT(line);
+    if (result >= 0) {
+        connection_send(connection, "ok\n");
+        return;
+    }
+    text_add(&text, "error ");
+    text_number(&text, -result);
+    text_add(&text, " ");
+    text_add(&text, step);
+    text_add(&text, "\n");
+    connection_send(connection, line);
 }
 
 void connection_send_failure(struct connection *connection, const struct failure *failure) {
-  char line[512];
-  struct text text = TEXT(line);
-  text_add(&text, "failed ");
-  text_number(&text, failure->errnum);
-  text_add(&text, " ");
-  text_number(&text, failure->op);
-  text_add(&text, " ");
-  text_add(&text, failure->step);
-  text_add(&text, " ");
-  text_add(&text, failure->detail);
-  text_add(&text, "\n");
-  connection_send(connection, line);
+    char line[512];
+    struct text text = TEXT(line);
+    text_add(&text, "failed ");
+    text_number(&text, failure->errnum);
+    text_add(&text, " ");
+    text_number(&text, failure->op);
+    text_add(&text, " ");
+    text_add(&text, failure->step);
+    text_add(&text, " ");
+    text_add(&text, failure->detail);
+    text_add(&text, "\n");
+    connection_send(connection, line);
 }
 
 static void send_two(struct connection *connection, const char *word, int first, int second) {
-  char line[64];
-  struct text text = TEXT(line);
-  text_add(&text, word);
-  text_number(&text, first);
-  text_add(&text, " ");
-  text_number(&text, second);
-  text_add(&text, "\n");
-  connection_send(connection, line);
+    char line[64];
+    struct text text = TEXT(line);
+    text_add(&text, word);
+    text_number(&text, first);
+    text_add(&text, " ");
+    text_number(&text, second);
+    text_add(&text, "\n");
+    connection_send(connection, line);
 }
 
 void connection_send_running(struct connection *connection, int init, int command) {
-  send_two(connection, "running ", init, command);
+    send_two(connection, "running ", init, command);
 }
 
 void connection_send_exit(struct connection *connection, int code, int signal) {
-  send_two(connection, "exit ", code, signal);
+    send_two(connection, "exit ", code, signal);
 }

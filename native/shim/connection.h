@@ -7,22 +7,22 @@
 enum { CONNECTIONS_MAX = 16, LINE_MAX_BYTES = 64 };
 
 struct connection {
-  int fd; /* -1: free */
-  unsigned length;
-  char line[LINE_MAX_BYTES];
+    int fd; /* -1: free */
+    unsigned length;
+    char line[LINE_MAX_BYTES];
 };
 
 enum request_type { REQUEST_UNKNOWN, REQUEST_SIGNAL, REQUEST_KILL };
 
 struct request {
-  enum request_type type;
-  int signal;
+    enum request_type type;
+    int signal;
 };
 
 /* Reads what is there and calls each for every whole line. -1 when the peer is gone or sent a line that is too long; the caller
  * closes. */
 int connection_read(struct connection *connection, void (*each)(void *context, struct connection *from, struct request request),
-                    void *context);
+                        void *context);
 
 /* Sends a line at once. A peer that does not read loses its connection, never holds up the sandbox. */
 void connection_send(struct connection *connection, const char *line);

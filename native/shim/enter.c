@@ -21,121 +21,121 @@
 #include <sys/wait.h>
 
 struct entered {
-  struct connection agent;
-  int pid, pidfd, report, running;
+    struct connection agent;
+    int pid, pidfd, report, running;
 };
 
 /* A host root takes the id that is root inside. What it needs for setns stays: SYS_ADMIN to join, SYS_CHROOT to join a mount
  * namespace (setns(2) asks the caller's old credentials), SYS_PTRACE to use the pidfd of a process that cannot be dumped. */
 static int take_outside_ids(const struct plan *plan) {
-  uint32_t uid = plan_outside_id(plan->uid_map, plan->uid_maps, 0), gid = plan_outside_id(plan->gid_map, plan->gid_maps, 0);
-  int result;
-  if (uid == PLAN_NO_ID || gid == PLAN_NO_ID) return -EINVAL;
-  if (geteuid() != 0 || uid == 0) return 0;
-  for (int fd = 0; fd <= 2; fd++) { /* so that /dev/stdout can be opened again inside */
-    struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
-      SYS(SYS_fchown, fd, plan_outside_id(plan->uid_map, plan->uid_maps, plan->uid),
-          plan_outside_id(plan->gid_map, plan->gid_maps, plan->gid));
-  }
-  if ((result = sys_result(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))) < 0) return result;
-  if ((result = SYS(SYS_setresgid, gid, gid, gid)) < 0) return result;
-  if ((result = SYS(SYS_setresuid, uid, uid, uid)) < 0) return result;
-  return caps_set(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_CHROOT) | CAP_BIT(CAP_SYS_PTRACE));
+    uint32_t uid = plan_outside_id(plan->uid_map, plan->uid_maps, 0), gid = plan_outside_id(plan->gid_map, plan->gid_maps, 0);
+    int result;
+    if (uid == PLAN_NO_ID || gid == PLAN_NO_ID) return -EINVAL;
+    if (geteuid() != 0 || uid == 0) return 0;
+    for (int fd = 0; fd <= 2; fd++) { /* so that /dev/stdout can be opened again inside */
+        struct stat st;
+        if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+            SYS(SYS_fchown, fd, plan_outside_id(plan->uid_map, plan->uid_maps, plan->uid),
+                    plan_outside_id(plan->gid_map, plan->gid_maps, plan->gid));
+    }
+    if ((result = sys_result(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))) < 0) return result;
+    if ((result = SYS(SYS_setresgid, gid, gid, gid)) < 0) return result;
+    if ((result = SYS(SYS_setresuid, uid, uid, uid)) < 0) return result;
+    return caps_set(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_CHROOT) | CAP_BIT(CAP_SYS_PTRACE));
 }
 
 static int join(const struct plan *plan, struct failure *failure) {
-  int result = take_outside_ids(plan);
-  if (result < 0) return fail(failure, result, -1, "ids", "-");
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) return fail(failure, EPERM, -1, "dumpable", "-");
-  if ((result = SYS(SYS_setns, TARGET_FD, (int)plan->namespaces)) < 0) return fail(failure, result, -1, "setns", "-");
-  close(TARGET_FD);
-  if ((result = SYS(SYS_setresgid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "gid 0");
-  if ((result = SYS(SYS_setresuid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "uid 0");
-  return 0;
+    int result = take_outside_ids(plan);
+    if (result < 0) return fail(failure, result, -1, "ids", "-");
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) return fail(failure, EPERM, -1, "dumpable", "-");
+    if ((result = SYS(SYS_setns, TARGET_FD, (int)plan->namespaces)) < 0) return fail(failure, result, -1, "setns", "-");
+    close(TARGET_FD);
+    if ((result = SYS(SYS_setresgid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "gid 0");
+    if ((result = SYS(SYS_setresuid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "uid 0");
+    return 0;
 }
 
 __attribute__((noreturn)) static void child_main(const struct plan *plan, int report) {
-  struct work work;
-  struct failure failure;
-  close(CONTROL_FD);
-  work_init(&work, plan);
-  if (interpret(&work, PLAN_INNER, &failure) < 0) exec_failed(report, &failure);
-  exec_command(plan, report, 1);
+    struct work work;
+    struct failure failure;
+    close(CONTROL_FD);
+    work_init(&work, plan);
+    if (interpret(&work, PLAN_INNER, &failure) < 0) exec_failed(report, &failure);
+    exec_command(plan, report, 1);
 }
 
 static int start(const struct plan *plan, struct entered *entered, struct failure *failure) {
-  int report[2];
-  int result = sys_result(pipe2(report, O_CLOEXEC));
-  if (result < 0) return fail(failure, result, -1, "pipe", "-");
-  entered->pid = sys_clone(0, &entered->pidfd);
-  if (entered->pid == 0) {
-    close(report[0]);
-    child_main(plan, report[1]);
-  }
-  close(report[1]);
-  if (entered->pid < 0) return fail(failure, entered->pid, -1, "fork", "-");
-  entered->report = report[0];
-  fcntl(report[0], F_SETFL, O_NONBLOCK);
-  /* The streams are the command's alone now: the agent must see their end. */
-  close(0);
-  close(1);
-  close(2);
-  result = caps_set(CAP_BIT(CAP_KILL));
-  return result < 0 ? fail(failure, result, -1, "capabilities", "-") : 0;
+    int report[2];
+    int result = sys_result(pipe2(report, O_CLOEXEC));
+    if (result < 0) return fail(failure, result, -1, "pipe", "-");
+    entered->pid = sys_clone(0, &entered->pidfd);
+    if (entered->pid == 0) {
+        close(report[0]);
+        child_main(plan, report[1]);
+    }
+    close(report[1]);
+    if (entered->pid < 0) return fail(failure, entered->pid, -1, "fork", "-");
+    entered->report = report[0];
+    fcntl(report[0], F_SETFL, O_NONBLOCK);
+    /* The streams are the command's alone now: the agent must see their end. */
+    close(0);
+    close(1);
+    close(2);
+    result = caps_set(CAP_BIT(CAP_KILL));
+    return result < 0 ? fail(failure, result, -1, "capabilities", "-") : 0;
 }
 
 /* Its process group, while its pid is still ours to name: it is not reaped yet. */
 static void kill_all(const struct entered *entered) {
-  kill(-entered->pid, SIGKILL);
-  SYS(NR_PIDFD_SEND_SIGNAL, entered->pidfd, SIGKILL, NULL, 0);
+    kill(-entered->pid, SIGKILL);
+    SYS(NR_PIDFD_SEND_SIGNAL, entered->pidfd, SIGKILL, NULL, 0);
 }
 
 static void serve(void *context, struct connection *from, struct request request) {
-  struct entered *entered = context;
-  switch (request.type) {
-    case REQUEST_KILL: kill_all(entered); break;
-    case REQUEST_SIGNAL:
-      connection_answer(from, SYS(NR_PIDFD_SEND_SIGNAL, entered->pidfd, request.signal, NULL, 0), "signal");
-      break;
-    case REQUEST_UNKNOWN: connection_answer(from, -EINVAL, "request"); break;
-  }
+    struct entered *entered = context;
+    switch (request.type) {
+        case REQUEST_KILL: kill_all(entered); break;
+        case REQUEST_SIGNAL:
+            connection_answer(from, SYS(NR_PIDFD_SEND_SIGNAL, entered->pidfd, request.signal, NULL, 0), "signal");
+            break;
+        case REQUEST_UNKNOWN: connection_answer(from, -EINVAL, "request"); break;
+    }
 }
 
 static int supervise(struct entered *entered, struct failure *failure) {
-  int failed = 0, status = 0;
-  for (;;) {
-    struct pollfd polled[3] = {{entered->pidfd, POLLIN, 0}, {entered->report, POLLIN, 0}, {entered->agent.fd, POLLIN, 0}};
-    int ready = signals_poll(polled, 3);
-    if (ready < 0 && ready != -EINTR) kill_all(entered);
-    if (signals_terminated) {
-      signals_terminated = 0;
-      kill_all(entered);
-      continue;
+    int failed = 0, status = 0;
+    for (;;) {
+        struct pollfd polled[3] = {{entered->pidfd, POLLIN, 0}, {entered->report, POLLIN, 0}, {entered->agent.fd, POLLIN, 0}};
+        int ready = signals_poll(polled, 3);
+        if (ready < 0 && ready != -EINTR) kill_all(entered);
+        if (signals_terminated) {
+            signals_terminated = 0;
+            kill_all(entered);
+            continue;
+        }
+        if (polled[1].revents != 0) {
+            int result = exec_report(entered->report, failure);
+            if (result != 0) close_now(&entered->report);
+            if (result < 0) failed = 1;
+            if (result > 0) connection_send_running(&entered->agent, getpid(), entered->pid);
+        }
+        if (polled[2].revents != 0 && connection_read(&entered->agent, serve, entered) < 0) close_now(&entered->agent.fd);
+        if (entered->agent.fd < 0 && polled[0].revents == 0) kill_all(entered); /* nobody is left to read what it says */
+        if (polled[0].revents == 0 || entered->report >= 0) continue;
+        SYS(SYS_wait4, entered->pid, &status, 0, NULL);
+        if (failed) return -1;
+        connection_send_exit(&entered->agent, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+        return 0;
     }
-    if (polled[1].revents != 0) {
-      int result = exec_report(entered->report, failure);
-      if (result != 0) close_now(&entered->report);
-      if (result < 0) failed = 1;
-      if (result > 0) connection_send_running(&entered->agent, getpid(), entered->pid);
-    }
-    if (polled[2].revents != 0 && connection_read(&entered->agent, serve, entered) < 0) close_now(&entered->agent.fd);
-    if (entered->agent.fd < 0 && polled[0].revents == 0) kill_all(entered); /* nobody is left to read what it says */
-    if (polled[0].revents == 0 || entered->report >= 0) continue;
-    SYS(SYS_wait4, entered->pid, &status, 0, NULL);
-    if (failed) return -1;
-    connection_send_exit(&entered->agent, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-    return 0;
-  }
 }
 
 int enter_main(struct plan *plan) {
-  struct failure failure;
-  struct entered entered = {.agent = {.fd = CONTROL_FD}, .report = -1, .pidfd = -1};
-  int result = load_plan(plan, PLAN_ENTER, &failure);
-  if (result == 0) result = join(plan, &failure);
-  if (result == 0) result = start(plan, &entered, &failure);
-  if (result == 0) result = supervise(&entered, &failure);
-  if (result < 0) connection_send_failure(&entered.agent, &failure);
-  return result < 0 ? 1 : 0;
+    struct failure failure;
+    struct entered entered = {.agent = {.fd = CONTROL_FD}, .report = -1, .pidfd = -1};
+    int result = load_plan(plan, PLAN_ENTER, &failure);
+    if (result == 0) result = join(plan, &failure);
+    if (result == 0) result = start(plan, &entered, &failure);
+    if (result == 0) result = supervise(&entered, &failure);
+    if (result < 0) connection_send_failure(&entered.agent, &failure);
+    return result < 0 ? 1 : 0;
 }

@@ -12,88 +12,88 @@
 enum { PATH_SIZE = 4096, REPORT_FD = 3 };
 
 static int take_ids(const struct plan *plan) {
-  int result;
-  if (!plan->setgroups_deny && (result = SYS(SYS_setgroups, 0, NULL)) < 0) return result;
-  if ((result = SYS(SYS_setresgid, plan->gid, plan->gid, plan->gid)) < 0) return result;
-  return SYS(SYS_setresuid, plan->uid, plan->uid, plan->uid);
+    int result;
+    if (!plan->setgroups_deny && (result = SYS(SYS_setgroups, 0, NULL)) < 0) return result;
+    if ((result = SYS(SYS_setresgid, plan->gid, plan->gid, plan->gid)) < 0) return result;
+    return SYS(SYS_setresuid, plan->uid, plan->uid, plan->uid);
 }
 
 /* CVE-2024-21626: a working directory that was reached through a leaked descriptor lies outside the root; only getcwd(2)
  * itself tells ("(unreachable)/…"), and libc's wrapper would guess. */
 static int enter_directory(const char *cwd) {
-  char path[PATH_SIZE];
-  if (cwd[0] != '/') return -EINVAL;
-  int result = sys_result(chdir(cwd));
-  if (result < 0) return result;
-  if ((result = SYS(SYS_getcwd, path, sizeof path)) < 0) return result;
-  return path[0] == '/' ? 0 : -EXDEV;
+    char path[PATH_SIZE];
+    if (cwd[0] != '/') return -EINVAL;
+    int result = sys_result(chdir(cwd));
+    if (result < 0) return result;
+    if ((result = SYS(SYS_getcwd, path, sizeof path)) < 0) return result;
+    return path[0] == '/' ? 0 : -EXDEV;
 }
 
 static const char *search_path(const struct plan *plan) {
-  for (unsigned i = 0; i < plan->envc; i++)
-    if (strncmp(plan->envp[i], "PATH=", 5) == 0) return plan->envp[i] + 5;
-  return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    for (unsigned i = 0; i < plan->envc; i++)
+        if (strncmp(plan->envp[i], "PATH=", 5) == 0) return plan->envp[i] + 5;
+    return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
 static int execute(const struct plan *plan, const char *path) {
-  return sys_result(execve(path, (char *const *)plan->argv, (char *const *)plan->envp));
+    return sys_result(execve(path, (char *const *)plan->argv, (char *const *)plan->envp));
 }
 
 /* As execvp(3), but inside the root, by the command's own PATH, and without its shell for what is no executable. */
 static int search_and_execute(const struct plan *plan) {
-  const char *name = plan->argv[0], *at = search_path(plan);
-  size_t name_length = strlen(name);
-  int denied = 0;
-  if (strchr(name, '/') != NULL) return execute(plan, name);
-  for (;;) {
-    char path[PATH_SIZE];
-    size_t length = strcspn(at, ":");
-    if (length > 0 && length + name_length + 2 <= sizeof path) {
-      memcpy(path, at, length);
-      path[length] = '/';
-      memcpy(path + length + 1, name, name_length + 1);
-      int result = execute(plan, path);
-      if (result == -EACCES) denied = 1;
-      else if (result != -ENOENT && result != -ENOTDIR) return result;
+    const char *name = plan->argv[0], *at = search_path(plan);
+    size_t name_length = strlen(name);
+    int denied = 0;
+    if (strchr(name, '/') != NULL) return execute(plan, name);
+    for (;;) {
+        char path[PATH_SIZE];
+        size_t length = strcspn(at, ":");
+        if (length > 0 && length + name_length + 2 <= sizeof path) {
+            memcpy(path, at, length);
+            path[length] = '/';
+            memcpy(path + length + 1, name, name_length + 1);
+            int result = execute(plan, path);
+            if (result == -EACCES) denied = 1;
+            else if (result != -ENOENT && result != -ENOTDIR) return result;
+        }
+        if (at[length] == 0) return denied ? -EACCES : -ENOENT;
+        at += length + 1;
     }
-    if (at[length] == 0) return denied ? -EACCES : -ENOENT;
-    at += length + 1;
-  }
 }
 
 void exec_failed(int report, const struct failure *failure) {
-  /* Under PIPE_BUF, so written whole or not at all. */
-  SYS(SYS_write, report, failure, sizeof *failure);
-  _exit(127);
+    /* Under PIPE_BUF, so written whole or not at all. */
+    SYS(SYS_write, report, failure, sizeof *failure);
+    _exit(127);
 }
 
 int exec_report(int report, struct failure *failure) {
-  int n = SYS(SYS_read, report, failure, sizeof *failure);
-  if (n == -EAGAIN || n == -EINTR) return 0;
-  if (n == 0) return 1;
-  if (n != (int)sizeof *failure) fail(failure, n < 0 ? -n : EPROTO, -1, "exec", "report");
-  return -1;
+    int n = SYS(SYS_read, report, failure, sizeof *failure);
+    if (n == -EAGAIN || n == -EINTR) return 0;
+    if (n == 0) return 1;
+    if (n != (int)sizeof *failure) fail(failure, n < 0 ? -n : EPROTO, -1, "exec", "report");
+    return -1;
 }
 
 void exec_command(const struct plan *plan, int report, int die_with_parent) {
-  struct failure failure;
-  int result;
+    struct failure failure;
+    int result;
 
-  if (report != REPORT_FD) {
-    if ((result = SYS(SYS_dup3, report, REPORT_FD, O_CLOEXEC)) < 0) {
-      fail(&failure, result, -1, "report", "-");
-      exec_failed(report, &failure);
+    if (report != REPORT_FD) {
+        if ((result = SYS(SYS_dup3, report, REPORT_FD, O_CLOEXEC)) < 0) {
+            fail(&failure, result, -1, "report", "-");
+            exec_failed(report, &failure);
+        }
+        report = REPORT_FD;
     }
-    report = REPORT_FD;
-  }
-  signals_default();
-  if ((result = sys_result(setsid())) < 0) fail(&failure, result, -1, "setsid", "-");
-  else if ((result = take_ids(plan)) < 0) fail(&failure, result, -1, "ids", "-");
-  else if ((result = caps_set(0)) < 0) fail(&failure, result, -1, "capabilities", "-");
-  else if (die_with_parent && (result = sys_result(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))) < 0)
-    fail(&failure, result, -1, "death_signal", "-");
-  else if ((result = enter_directory(plan->cwd)) < 0) fail(&failure, result, -1, "cwd", plan->cwd);
-  else if ((result = sys_close_range(REPORT_FD + 1)) < 0) fail(&failure, result, -1, "close_range", "-");
-  else fail(&failure, search_and_execute(plan), -1, "exec", plan->argv[0]);
-  exec_failed(report, &failure);
+    signals_default();
+    if ((result = sys_result(setsid())) < 0) fail(&failure, result, -1, "setsid", "-");
+    else if ((result = take_ids(plan)) < 0) fail(&failure, result, -1, "ids", "-");
+    else if ((result = caps_set(0)) < 0) fail(&failure, result, -1, "capabilities", "-");
+    else if (die_with_parent && (result = sys_result(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))) < 0)
+        fail(&failure, result, -1, "death_signal", "-");
+    else if ((result = enter_directory(plan->cwd)) < 0) fail(&failure, result, -1, "cwd", plan->cwd);
+    else if ((result = sys_close_range(REPORT_FD + 1)) < 0) fail(&failure, result, -1, "close_range", "-");
+    else fail(&failure, search_and_execute(plan), -1, "exec", plan->argv[0]);
+    exec_failed(report, &failure);
 }

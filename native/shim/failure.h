@@ -3,10 +3,10 @@
 #define NSFLEET_SHIM_FAILURE_H
 
 struct failure {
-  int errnum; /* positive */
-  int op;     /* index in the plan, or -1: before, between or after the operations */
-  char step[32];
-  char detail[256];
+    int errnum; /* positive */
+    int op;     /* index in the plan, or -1: before, between or after the operations */
+    char step[32];
+    char detail[256];
 };
 
 /* Fills failure and returns -errnum. errnum may be given negative. */

@@ -19,130 +19,130 @@ enum { INIT_CHANNEL_FD = 3, INIT_REPORT_FD = 4, LIFTED_FD = 512 };
 static int inner_channel;
 
 __attribute__((noreturn)) static void give_up(int channel, const struct failure *failure) {
-  struct message message;
-  memset(&message, 0, sizeof message);
-  message.type = MESSAGE_FAILED;
-  message.failure = *failure;
-  channel_send(channel, &message, NULL, 0);
-  _exit(1);
+    struct message message;
+    memset(&message, 0, sizeof message);
+    message.type = MESSAGE_FAILED;
+    message.failure = *failure;
+    channel_send(channel, &message, NULL, 0);
+    _exit(1);
 }
 
 static void note(const struct plan_op *op, const char *words) {
-  struct message message;
-  memset(&message, 0, sizeof message);
-  message.type = MESSAGE_NOTE;
-  fail(&message.failure, 0, 0, plan_op_name(op->op), words);
-  channel_send(inner_channel, &message, NULL, 0);
+    struct message message;
+    memset(&message, 0, sizeof message);
+    message.type = MESSAGE_NOTE;
+    fail(&message.failure, 0, 0, plan_op_name(op->op), words);
+    channel_send(inner_channel, &message, NULL, 0);
 }
 
 /* Waits for what the host's operations made. If they failed, the outer half kills this process instead. */
 static int fetch_slots(struct work *work) {
-  struct message message;
-  int fds[PLAN_SLOTS_MAX], count, pid;
-  if (channel_receive(inner_channel, &message, fds, &count, &pid, 0) != 1) _exit(1);
-  if (message.type != MESSAGE_SLOTS || count != message.slots) return -EPROTO;
-  for (int i = 0; i < count; i++) work->slot[message.slot[i]] = fds[i];
-  return 0;
+    struct message message;
+    int fds[PLAN_SLOTS_MAX], count, pid;
+    if (channel_receive(inner_channel, &message, fds, &count, &pid, 0) != 1) _exit(1);
+    if (message.type != MESSAGE_SLOTS || count != message.slots) return -EPROTO;
+    for (int i = 0; i < count; i++) work->slot[message.slot[i]] = fds[i];
+    return 0;
 }
 
 /* Waits for the id maps; then becomes root inside. */
 static int come_alive(const struct plan *plan, int channel, struct failure *failure) {
-  struct message message;
-  int fds[PLAN_SLOTS_MAX], count, pid, result;
-  char byte;
+    struct message message;
+    int fds[PLAN_SLOTS_MAX], count, pid, result;
+    char byte;
 
-  if (channel_receive(channel, &message, fds, &count, &pid, 0) != 1 || message.type != MESSAGE_GO) _exit(1);
-  if (!plan->setgroups_deny && (result = SYS(SYS_setgroups, 0, NULL)) < 0) return fail(failure, result, -1, "ids", "setgroups");
-  if ((result = SYS(SYS_setresgid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "gid 0");
-  if ((result = SYS(SYS_setresuid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "uid 0");
-  /* Without its supervisor a sandbox would run unseen. Set after the ids, whose change clears it; then checked. */
-  if ((result = sys_result(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))) < 0) return fail(failure, result, -1, "death_signal", "-");
-  if (recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) _exit(1);
-  prctl(PR_SET_NAME, "nsfleet-init", 0, 0, 0);
-  return 0;
+    if (channel_receive(channel, &message, fds, &count, &pid, 0) != 1 || message.type != MESSAGE_GO) _exit(1);
+    if (!plan->setgroups_deny && (result = SYS(SYS_setgroups, 0, NULL)) < 0) return fail(failure, result, -1, "ids", "setgroups");
+    if ((result = SYS(SYS_setresgid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "gid 0");
+    if ((result = SYS(SYS_setresuid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "uid 0");
+    /* Without its supervisor a sandbox would run unseen. Set after the ids, whose change clears it; then checked. */
+    if ((result = sys_result(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))) < 0) return fail(failure, result, -1, "death_signal", "-");
+    if (recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) _exit(1);
+    prctl(PR_SET_NAME, "nsfleet-init", 0, 0, 0);
+    return 0;
 }
 
 static int move_fd(int from, int to) {
-  return from < 0 ? from : SYS(SYS_dup3, from, to, O_CLOEXEC);
+    return from < 0 ? from : SYS(SYS_dup3, from, to, O_CLOEXEC);
 }
 
 /* Leaves exactly: 0 /dev/null of the sandbox, 1 and 2 the streams, the channel and the report pipe. */
 static int arrange_fds(int channel, int report, const int output[LOGS]) {
-  int lifted[4], result;
-  const int wanted[4] = {output[0], output[1], channel, report};
-  static const int place[4] = {1, 2, INIT_CHANNEL_FD, INIT_REPORT_FD};
-  for (int i = 0; i < 4; i++)
-    if ((lifted[i] = SYS(SYS_fcntl, wanted[i], F_DUPFD_CLOEXEC, LIFTED_FD)) < 0) return lifted[i];
-  int null = SYS(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
-  if (null >= 0) SYS(SYS_dup3, null, 0, 0);
-  for (int i = 0; i < 4; i++) {
-    if ((result = i < 2 ? SYS(SYS_dup3, lifted[i], place[i], 0) : move_fd(lifted[i], place[i])) < 0) return result;
-  }
-  return sys_close_range(INIT_REPORT_FD + 1);
+    int lifted[4], result;
+    const int wanted[4] = {output[0], output[1], channel, report};
+    static const int place[4] = {1, 2, INIT_CHANNEL_FD, INIT_REPORT_FD};
+    for (int i = 0; i < 4; i++)
+        if ((lifted[i] = SYS(SYS_fcntl, wanted[i], F_DUPFD_CLOEXEC, LIFTED_FD)) < 0) return lifted[i];
+    int null = SYS(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (null >= 0) SYS(SYS_dup3, null, 0, 0);
+    for (int i = 0; i < 4; i++) {
+        if ((result = i < 2 ? SYS(SYS_dup3, lifted[i], place[i], 0) : move_fd(lifted[i], place[i])) < 0) return result;
+    }
+    return sys_close_range(INIT_REPORT_FD + 1);
 }
 
 __attribute__((noreturn)) static void command_main(const struct plan *plan) {
-  struct message message;
-  struct failure failure;
-  memset(&message, 0, sizeof message);
-  message.type = MESSAGE_COMMAND;
-  int self = SYS(NR_PIDFD_OPEN, getpid(), 0);
-  int result = self < 0 ? self : channel_send(INIT_CHANNEL_FD, &message, &self, 1);
-  if (result < 0) {
-    fail(&failure, result, -1, "command_pidfd", "-");
-    exec_failed(INIT_REPORT_FD, &failure);
-  }
-  close(INIT_CHANNEL_FD);
-  exec_command(plan, INIT_REPORT_FD, 0);
+    struct message message;
+    struct failure failure;
+    memset(&message, 0, sizeof message);
+    message.type = MESSAGE_COMMAND;
+    int self = SYS(NR_PIDFD_OPEN, getpid(), 0);
+    int result = self < 0 ? self : channel_send(INIT_CHANNEL_FD, &message, &self, 1);
+    if (result < 0) {
+        fail(&failure, result, -1, "command_pidfd", "-");
+        exec_failed(INIT_REPORT_FD, &failure);
+    }
+    close(INIT_CHANNEL_FD);
+    exec_command(plan, INIT_REPORT_FD, 0);
 }
 
 /* Reaps until the command has ended, tells how, and ends: the kernel then kills all that is left in the PID namespace. */
 __attribute__((noreturn)) static void init_main(int command) {
-  struct message message;
-  int status;
-  memset(&message, 0, sizeof message);
-  message.type = MESSAGE_EXITED;
-  signals_block();
-  close(0);
-  close(1);
-  close(2);
-  close(INIT_REPORT_FD);
-  if (caps_set(0) < 0) _exit(1);
-  for (;;) {
-    int pid = SYS(SYS_wait4, -1, &status, 0, NULL);
-    if (pid == command) break;
-    if (pid == -ECHILD) _exit(1);
-  }
-  message.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  message.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  channel_send(INIT_CHANNEL_FD, &message, NULL, 0);
-  _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    struct message message;
+    int status;
+    memset(&message, 0, sizeof message);
+    message.type = MESSAGE_EXITED;
+    signals_block();
+    close(0);
+    close(1);
+    close(2);
+    close(INIT_REPORT_FD);
+    if (caps_set(0) < 0) _exit(1);
+    for (;;) {
+        int pid = SYS(SYS_wait4, -1, &status, 0, NULL);
+        if (pid == command) break;
+        if (pid == -ECHILD) _exit(1);
+    }
+    message.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    message.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    channel_send(INIT_CHANNEL_FD, &message, NULL, 0);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
 void inner_main(const struct plan *plan, int channel, int report, const int output[LOGS]) {
-  struct work work;
-  struct failure failure;
-  int pidfd, result;
+    struct work work;
+    struct failure failure;
+    int pidfd, result;
 
-  work_init(&work, plan);
-  work.state_fd = STATE_FD;
-  work.note = note;
-  work.fetch_slots = fetch_slots;
-  inner_channel = channel;
-  if (come_alive(plan, channel, &failure) < 0) give_up(channel, &failure);
-  if (interpret(&work, PLAN_INNER, &failure) < 0) give_up(channel, &failure);
-  /* A plan that used no slot: the host's operations must all the same have gone well. */
-  if (work.fetch_slots != NULL) work.fetch_slots(&work);
-  if ((result = arrange_fds(channel, report, output)) < 0) {
-    fail(&failure, result, -1, "descriptors", "-");
-    give_up(channel, &failure);
-  }
-  int command = sys_clone(0, &pidfd);
-  if (command == 0) command_main(plan);
-  if (command < 0) {
-    fail(&failure, command, -1, "fork", "-");
-    give_up(INIT_CHANNEL_FD, &failure);
-  }
-  close(pidfd);
-  init_main(command);
+    work_init(&work, plan);
+    work.state_fd = STATE_FD;
+    work.note = note;
+    work.fetch_slots = fetch_slots;
+    inner_channel = channel;
+    if (come_alive(plan, channel, &failure) < 0) give_up(channel, &failure);
+    if (interpret(&work, PLAN_INNER, &failure) < 0) give_up(channel, &failure);
+    /* A plan that used no slot: the host's operations must all the same have gone well. */
+    if (work.fetch_slots != NULL) work.fetch_slots(&work);
+    if ((result = arrange_fds(channel, report, output)) < 0) {
+        fail(&failure, result, -1, "descriptors", "-");
+        give_up(channel, &failure);
+    }
+    int command = sys_clone(0, &pidfd);
+    if (command == 0) command_main(plan);
+    if (command < 0) {
+        fail(&failure, command, -1, "fork", "-");
+        give_up(INIT_CHANNEL_FD, &failure);
+    }
+    close(pidfd);
+    init_main(command);
 }

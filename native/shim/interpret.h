@@ -7,17 +7,17 @@
 
 /* What the operations of one side share. */
 struct work {
-  const struct plan *plan;
-  int state_fd;  /* the placement's state directory, or -1 */
-  int userns_fd; /* the sandbox's user namespace, on the host's side; or -1 */
-  int root_fd;   /* the new root, once made; or -1 */
-  int mask_fd;   /* an empty read-only tmpfs that masks directories, once made; or -1 */
-  int slot[PLAN_SLOTS_MAX];
-  /* The inner half gets the host's slots when it first needs one, so that both sides work at the same time until then.
+    const struct plan *plan;
+    int state_fd;  /* the placement's state directory, or -1 */
+    int userns_fd; /* the sandbox's user namespace, on the host's side; or -1 */
+    int root_fd;   /* the new root, once made; or -1 */
+    int mask_fd;   /* an empty read-only tmpfs that masks directories, once made; or -1 */
+    int slot[PLAN_SLOTS_MAX];
+    /* The inner half gets the host's slots when it first needs one, so that both sides work at the same time until then.
    * Fills work->slot. 0 or -errno. NULL once done. */
-  int (*fetch_slots)(struct work *work);
-  /* Something worth telling that is no failure; called with a static text. */
-  void (*note)(const struct plan_op *op, const char *text);
+    int (*fetch_slots)(struct work *work);
+    /* Something worth telling that is no failure; called with a static text. */
+    void (*note)(const struct plan_op *op, const char *text);
 };
 
 /* Every fd is -1. */

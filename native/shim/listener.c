@@ -8,16 +8,16 @@
 #include <sys/un.h>
 
 int listener_open(void) {
-  /* Through the descriptor: sun_path holds 107 bytes, a state directory's path may be longer. */
-  struct sockaddr_un address = {AF_UNIX, "/proc/self/fd/5/shim.sock"};
-  OWNED_FD fd = SYS(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return fd;
-  SYS(SYS_unlinkat, STATE_FD, "shim.sock", 0); /* of a try that was killed */
-  mode_t old = umask(0177);
-  int result = sys_result(bind(fd, (struct sockaddr *)&address, sizeof address));
-  umask(old);
-  if (result < 0 || (result = sys_result(listen(fd, CONNECTIONS_MAX))) < 0) return result;
-  result = fd;
-  fd = -1;
-  return result;
+    /* Through the descriptor: sun_path holds 107 bytes, a state directory's path may be longer. */
+    struct sockaddr_un address = {AF_UNIX, "/proc/self/fd/5/shim.sock"};
+    OWNED_FD fd = SYS(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return fd;
+    SYS(SYS_unlinkat, STATE_FD, "shim.sock", 0); /* of a try that was killed */
+    mode_t old = umask(0177);
+    int result = sys_result(bind(fd, (struct sockaddr *)&address, sizeof address));
+    umask(old);
+    if (result < 0 || (result = sys_result(listen(fd, CONNECTIONS_MAX))) < 0) return result;
+    result = fd;
+    fd = -1;
+    return result;
 }

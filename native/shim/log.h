@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 struct log {
-  const char *name, *rotated; /* stdout.log, stdout.log.1 */
-  int state_fd, pipe, file;
-  uint64_t size, size_max;
+    const char *name, *rotated; /* stdout.log, stdout.log.1 */
+    int state_fd, pipe, file;
+    uint64_t size, size_max;
 };
 
 /* Opens (or goes on with) the file. 0 or -errno. */

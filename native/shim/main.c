@@ -14,38 +14,38 @@ static struct plan plan; /* static: 90 KiB of which only what a plan fills is ev
 
 /* mount_setattr(2) is the newest call that nothing replaces. */
 static int kernel_is_too_old(void) {
-  return SYS(NR_MOUNT_SETATTR, -1, "", 0, NULL, 0) == -ENOSYS;
+    return SYS(NR_MOUNT_SETATTR, -1, "", 0, NULL, 0) == -ENOSYS;
 }
 
 static int run_main(void) {
-  static struct run run;
-  run.plan = &plan;
-  run.init_pidfd = run.command_pidfd = run.channel = run.report = run.listener = -1;
-  for (int i = 0; i < LOGS; i++) run.log[i].pipe = run.log[i].file = -1;
-  for (int i = 0; i < CONNECTIONS_MAX; i++) run.connection[i].fd = -1;
-  run.connection[CONNECTIONS_MAX].fd = CONTROL_FD;
+    static struct run run;
+    run.plan = &plan;
+    run.init_pidfd = run.command_pidfd = run.channel = run.report = run.listener = -1;
+    for (int i = 0; i < LOGS; i++) run.log[i].pipe = run.log[i].file = -1;
+    for (int i = 0; i < CONNECTIONS_MAX; i++) run.connection[i].fd = -1;
+    run.connection[CONNECTIONS_MAX].fd = CONTROL_FD;
 
-  int result = kernel_is_too_old() ? fail(&run.failure, ENOSYS, -1, "kernel", "mount_setattr(2): Linux 5.12 or newer is needed")
-                                   : load_plan(&plan, PLAN_RUN, &run.failure);
-  if (result == 0) result = run_birth(&run);
-  int status = result == 0 ? run_supervise(&run) : 1;
-  SYS(SYS_unlinkat, STATE_FD, "shim.sock", 0);
-  if (status != 0) connection_send_failure(&run.connection[CONNECTIONS_MAX], &run.failure);
-  return status;
+    int result = kernel_is_too_old() ? fail(&run.failure, ENOSYS, -1, "kernel", "mount_setattr(2): Linux 5.12 or newer is needed")
+                                       : load_plan(&plan, PLAN_RUN, &run.failure);
+    if (result == 0) result = run_birth(&run);
+    int status = result == 0 ? run_supervise(&run) : 1;
+    SYS(SYS_unlinkat, STATE_FD, "shim.sock", 0);
+    if (status != 0) connection_send_failure(&run.connection[CONNECTIONS_MAX], &run.failure);
+    return status;
 }
 
 int main(int argc, char **argv) {
-  int entering = argc == 2 && strcmp(argv[1], "enter") == 0;
-  if (!entering && (argc != 2 || strcmp(argv[1], "run") != 0)) return 2;
-  /* A plain user's id maps are written through /proc/<child>, which only a dumpable process leaves to its user. */
-  if (entering || geteuid() == 0) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  prctl(PR_SET_NAME, "nsfleet-shim", 0, 0, 0);
-  signals_supervise();
-  setsid(); /* fails only for a session leader, which is as good */
-  if (geteuid() == 0) SYS(SYS_setgroups, 0, NULL);
-  umask(0); /* every file and directory is made with the mode that it names */
-  /* Only what is ours, whoever started this. */
-  sys_close_range(6);
-  for (unsigned fd = PLAN_FD; fd <= STATE_FD; fd++) fcntl((int)fd, F_SETFD, FD_CLOEXEC);
-  return entering ? enter_main(&plan) : run_main();
+    int entering = argc == 2 && strcmp(argv[1], "enter") == 0;
+    if (!entering && (argc != 2 || strcmp(argv[1], "run") != 0)) return 2;
+    /* A plain user's id maps are written through /proc/<child>, which only a dumpable process leaves to its user. */
+    if (entering || geteuid() == 0) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_NAME, "nsfleet-shim", 0, 0, 0);
+    signals_supervise();
+    setsid(); /* fails only for a session leader, which is as good */
+    if (geteuid() == 0) SYS(SYS_setgroups, 0, NULL);
+    umask(0); /* every file and directory is made with the mode that it names */
+    /* Only what is ours, whoever started this. */
+    sys_close_range(6);
+    for (unsigned fd = PLAN_FD; fd <= STATE_FD; fd++) fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    return entering ? enter_main(&plan) : run_main();
 }

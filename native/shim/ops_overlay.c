@@ -7,75 +7,75 @@
 
 /* Names in the state directory are single parts, so that a plan cannot lead out of it. */
 static int valid_name(const char *name) {
-  if (name[0] == 0 || name[0] == '.') return 0;
-  for (; *name != 0; name++)
-    if (*name == '/') return 0;
-  return 1;
+    if (name[0] == 0 || name[0] == '.') return 0;
+    for (; *name != 0; name++)
+        if (*name == '/') return 0;
+    return 1;
 }
 
 int op_state_mkdir(struct work *work, const struct plan_op *op) {
-  const char *name = op->string[0];
-  int result;
-  if (!valid_name(name)) return -EINVAL;
-  if ((result = SYS(SYS_mkdirat, work->state_fd, name, op->mode)) < 0 && result != -EEXIST) return result;
-  OWNED_FD dir = SYS(SYS_openat, work->state_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-  if (dir < 0) return dir;
-  if (op->uid != PLAN_NO_ID && (result = SYS(SYS_fchown, dir, op->uid, op->gid)) < 0) return result;
-  return SYS(SYS_fchmod, dir, op->mode); /* one that a killed try left may have another */
+    const char *name = op->string[0];
+    int result;
+    if (!valid_name(name)) return -EINVAL;
+    if ((result = SYS(SYS_mkdirat, work->state_fd, name, op->mode)) < 0 && result != -EEXIST) return result;
+    OWNED_FD dir = SYS(SYS_openat, work->state_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (dir < 0) return dir;
+    if (op->uid != PLAN_NO_ID && (result = SYS(SYS_fchown, dir, op->uid, op->gid)) < 0) return result;
+    return SYS(SYS_fchmod, dir, op->mode); /* one that a killed try left may have another */
 }
 
 static int set_layer(int fs, const char *key, int fd) {
-  /* By descriptor: no path to escape or race, none shown in mountinfo, and directories above may be 0700. */
-  char path[48] = "/proc/self/fd/";
-  struct text text = {path, sizeof path, 14};
-  text_number(&text, fd);
-  return SYS(NR_FSCONFIG, fs, SYS_FSCONFIG_SET_STRING, key, path, 0);
+    /* By descriptor: no path to escape or race, none shown in mountinfo, and directories above may be 0700. */
+    char path[48] = "/proc/self/fd/";
+    struct text text = {path, sizeof path, 14};
+    text_number(&text, fd);
+    return SYS(NR_FSCONFIG, fs, SYS_FSCONFIG_SET_STRING, key, path, 0);
 }
 
 static int mount_overlay(const struct plan_op *op, int lower, int upper, int work) {
-  int result;
-  OWNED_FD fs = SYS(NR_FSOPEN, "overlay", 1);
-  if (fs < 0) return fs;
-  SYS(NR_FSCONFIG, fs, SYS_FSCONFIG_SET_STRING, "source", "overlay", 0);
-  if ((result = set_layer(fs, "lowerdir", lower)) < 0 || (result = set_layer(fs, "upperdir", upper)) < 0) return result;
-  if ((result = set_layer(fs, "workdir", work)) < 0) return result;
-  if ((op->flags & PF_USERXATTR) != 0 && (result = SYS(NR_FSCONFIG, fs, SYS_FSCONFIG_SET_FLAG, "userxattr", NULL, 0)) < 0)
-    return result;
-  if ((result = SYS(NR_FSCONFIG, fs, SYS_FSCONFIG_CMD_CREATE, NULL, NULL, 0)) < 0) return result;
-  return SYS(NR_FSMOUNT, fs, 1, SYS_ATTR_NOSUID | SYS_ATTR_NODEV);
+    int result;
+    OWNED_FD fs = SYS(NR_FSOPEN, "overlay", 1);
+    if (fs < 0) return fs;
+    SYS(NR_FSCONFIG, fs, SYS_FSCONFIG_SET_STRING, "source", "overlay", 0);
+    if ((result = set_layer(fs, "lowerdir", lower)) < 0 || (result = set_layer(fs, "upperdir", upper)) < 0) return result;
+    if ((result = set_layer(fs, "workdir", work)) < 0) return result;
+    if ((op->flags & PF_USERXATTR) != 0 && (result = SYS(NR_FSCONFIG, fs, SYS_FSCONFIG_SET_FLAG, "userxattr", NULL, 0)) < 0)
+        return result;
+    if ((result = SYS(NR_FSCONFIG, fs, SYS_FSCONFIG_CMD_CREATE, NULL, NULL, 0)) < 0) return result;
+    return SYS(NR_FSMOUNT, fs, 1, SYS_ATTR_NOSUID | SYS_ATTR_NODEV);
 }
 
 /* The lower directory with its owners mapped into the sandbox: what root owns on the host, root owns inside. Needs a file
  * system that can be idmapped, overlayfs on idmapped layers (5.19) and on detached mounts (6.15). */
 static int mount_idmapped(const struct work *work, const struct plan_op *op, int lower, int upper, int state_work) {
-  OWNED_FD tree = sys_clone_tree(lower, 0);
-  if (tree < 0) return tree;
-  struct sys_mount_attr attr = {SYS_ATTR_IDMAP | SYS_ATTR_RDONLY | SYS_ATTR_NOSUID | SYS_ATTR_NODEV, 0, 0, (uint64_t)work->userns_fd};
-  int result = SYS(NR_MOUNT_SETATTR, tree, "", SYS_EMPTY_PATH, &attr, sizeof attr);
-  return result < 0 ? result : mount_overlay(op, tree, upper, state_work);
+    OWNED_FD tree = sys_clone_tree(lower, 0);
+    if (tree < 0) return tree;
+    struct sys_mount_attr attr = {SYS_ATTR_IDMAP | SYS_ATTR_RDONLY | SYS_ATTR_NOSUID | SYS_ATTR_NODEV, 0, 0, (uint64_t)work->userns_fd};
+    int result = SYS(NR_MOUNT_SETATTR, tree, "", SYS_EMPTY_PATH, &attr, sizeof attr);
+    return result < 0 ? result : mount_overlay(op, tree, upper, state_work);
 }
 
 int op_overlay(struct work *work, const struct plan_op *op) {
-  struct stat st;
-  int result, mount = -1;
-  if (!valid_name(op->string[1]) || !valid_name(op->string[2])) return -EINVAL;
-  OWNED_FD lower = sys_openat2(AT_FDCWD, op->string[0], O_PATH | O_NOFOLLOW, 0, SYS_RESOLVE_NO_MAGICLINKS);
-  if (lower < 0) return lower;
-  if ((result = sys_result(fstat(lower, &st))) < 0) return result;
-  if (S_ISLNK(st.st_mode)) return -ELOOP;
-  if (!S_ISDIR(st.st_mode)) return -ENOTDIR;
-  OWNED_FD upper = SYS(SYS_openat, work->state_fd, op->string[1], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-  if (upper < 0) return upper;
-  OWNED_FD state_work = SYS(SYS_openat, work->state_fd, op->string[2], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-  if (state_work < 0) return state_work;
-  if ((op->flags & PF_IDMAP) != 0 && work->userns_fd >= 0) {
-    mount = mount_idmapped(work, op, lower, upper, state_work);
-    if (mount < 0 && work->note != NULL)
-      work->note(op, "owners are not mapped (this kernel or file system cannot): files of the host's root show as nobody's");
-  }
-  if (mount < 0) mount = mount_overlay(op, lower, upper, state_work);
-  if (mount < 0) return mount;
-  close_now(&work->slot[op->slot]);
-  work->slot[op->slot] = mount;
-  return 0;
+    struct stat st;
+    int result, mount = -1;
+    if (!valid_name(op->string[1]) || !valid_name(op->string[2])) return -EINVAL;
+    OWNED_FD lower = sys_openat2(AT_FDCWD, op->string[0], O_PATH | O_NOFOLLOW, 0, SYS_RESOLVE_NO_MAGICLINKS);
+    if (lower < 0) return lower;
+    if ((result = sys_result(fstat(lower, &st))) < 0) return result;
+    if (S_ISLNK(st.st_mode)) return -ELOOP;
+    if (!S_ISDIR(st.st_mode)) return -ENOTDIR;
+    OWNED_FD upper = SYS(SYS_openat, work->state_fd, op->string[1], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (upper < 0) return upper;
+    OWNED_FD state_work = SYS(SYS_openat, work->state_fd, op->string[2], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (state_work < 0) return state_work;
+    if ((op->flags & PF_IDMAP) != 0 && work->userns_fd >= 0) {
+        mount = mount_idmapped(work, op, lower, upper, state_work);
+        if (mount < 0 && work->note != NULL)
+            work->note(op, "owners are not mapped (this kernel or file system cannot): files of the host's root show as nobody's");
+    }
+    if (mount < 0) mount = mount_overlay(op, lower, upper, state_work);
+    if (mount < 0) return mount;
+    close_now(&work->slot[op->slot]);
+    work->slot[op->slot] = mount;
+    return 0;
 }

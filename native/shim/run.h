@@ -10,17 +10,17 @@
 enum { LOGS = 2, STATE_STARTING = 0, STATE_RUNNING, STATE_FAILED };
 
 struct run {
-  const struct plan *plan;
-  int state;
-  int init_pid, init_pidfd;
-  int command_pid, command_pidfd;
-  int channel, report; /* to the inner half; the command's report pipe. -1 once done */
-  int listener;
-  int killed;                  /* a kill was asked for before the command ran */
-  int exited, code, signal;    /* what the inner half told of the command's end */
-  struct log log[LOGS];
-  struct connection connection[CONNECTIONS_MAX + 1]; /* the last is the agent's control socket */
-  struct failure failure;
+    const struct plan *plan;
+    int state;
+    int init_pid, init_pidfd;
+    int command_pid, command_pidfd;
+    int channel, report; /* to the inner half; the command's report pipe. -1 once done */
+    int listener;
+    int killed;                  /* a kill was asked for before the command ran */
+    int exited, code, signal;    /* what the inner half told of the command's end */
+    struct log log[LOGS];
+    struct connection connection[CONNECTIONS_MAX + 1]; /* the last is the agent's control socket */
+    struct failure failure;
 };
 
 /* Makes the inner half, maps its ids, does the host's operations and sends it on. 0, or -errno with run->failure filled; then

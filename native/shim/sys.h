@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 enum {
-  NR_PIDFD_SEND_SIGNAL = 424, NR_OPEN_TREE = 428, NR_MOVE_MOUNT = 429, NR_FSOPEN = 430, NR_FSCONFIG = 431, NR_FSMOUNT = 432,
-  NR_PIDFD_OPEN = 434, NR_CLONE3 = 435, NR_CLOSE_RANGE = 436, NR_OPENAT2 = 437, NR_MOUNT_SETATTR = 442
+    NR_PIDFD_SEND_SIGNAL = 424, NR_OPEN_TREE = 428, NR_MOVE_MOUNT = 429, NR_FSOPEN = 430, NR_FSCONFIG = 431, NR_FSMOUNT = 432,
+    NR_PIDFD_OPEN = 434, NR_CLONE3 = 435, NR_CLOSE_RANGE = 436, NR_OPENAT2 = 437, NR_MOUNT_SETATTR = 442
 };
 
 /* openat2 */
@@ -48,63 +48,63 @@ enum {
 #define SYS_CLONE_NEWNET 0x40000000u
 #define SYS_CLONE_PIDFD 0x1000u
 #define SYS_NAMESPACES                                                                                                   \
-  (SYS_CLONE_NEWTIME | SYS_CLONE_NEWNS | SYS_CLONE_NEWCGROUP | SYS_CLONE_NEWUTS | SYS_CLONE_NEWIPC | SYS_CLONE_NEWUSER | \
-   SYS_CLONE_NEWPID | SYS_CLONE_NEWNET)
+    (SYS_CLONE_NEWTIME | SYS_CLONE_NEWNS | SYS_CLONE_NEWCGROUP | SYS_CLONE_NEWUTS | SYS_CLONE_NEWIPC | SYS_CLONE_NEWUSER | \
+       SYS_CLONE_NEWPID | SYS_CLONE_NEWNET)
 
 struct sys_open_how {
-  uint64_t flags, mode, resolve;
+    uint64_t flags, mode, resolve;
 };
 
 struct sys_mount_attr {
-  uint64_t set, clear, propagation, userns_fd;
+    uint64_t set, clear, propagation, userns_fd;
 };
 
 struct sys_clone_args {
-  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
 };
 
 /* Every wrapper returns the result or -errno. */
 #define SYS(...) sys_result(syscall(__VA_ARGS__))
 
 static inline int sys_result(long result) {
-  return result < 0 ? -errno : (int)result;
+    return result < 0 ? -errno : (int)result;
 }
 
 static inline int sys_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
-  struct sys_open_how how = {flags | O_CLOEXEC, mode, resolve};
-  int result;
-  /* EAGAIN: a rename or mount raced with a scoped lookup (openat2(2)); bounded so that an attacker's loop only fails us. */
-  for (int tries = 0; tries < 64; tries++)
-    if ((result = SYS(NR_OPENAT2, dir, path, &how, sizeof how)) != -EAGAIN) break;
-  return result;
+    struct sys_open_how how = {flags | O_CLOEXEC, mode, resolve};
+    int result;
+    /* EAGAIN: a rename or mount raced with a scoped lookup (openat2(2)); bounded so that an attacker's loop only fails us. */
+    for (int tries = 0; tries < 64; tries++)
+        if ((result = SYS(NR_OPENAT2, dir, path, &how, sizeof how)) != -EAGAIN) break;
+    return result;
 }
 
 static inline int sys_mount_setattr(int fd, uint64_t set, uint64_t propagation, unsigned recursive) {
-  struct sys_mount_attr attr = {set, 0, propagation, 0};
-  return SYS(NR_MOUNT_SETATTR, fd, "", SYS_EMPTY_PATH | (recursive ? SYS_RECURSIVE : 0), &attr, sizeof attr);
+    struct sys_mount_attr attr = {set, 0, propagation, 0};
+    return SYS(NR_MOUNT_SETATTR, fd, "", SYS_EMPTY_PATH | (recursive ? SYS_RECURSIVE : 0), &attr, sizeof attr);
 }
 
 static inline int sys_clone_tree(int fd, unsigned recursive) {
-  return SYS(NR_OPEN_TREE, fd, "", SYS_OPEN_TREE_CLONE | SYS_EMPTY_PATH | O_CLOEXEC | (recursive ? SYS_RECURSIVE : 0));
+    return SYS(NR_OPEN_TREE, fd, "", SYS_OPEN_TREE_CLONE | SYS_EMPTY_PATH | O_CLOEXEC | (recursive ? SYS_RECURSIVE : 0));
 }
 
 /* Puts a detached mount onto what target is open on. */
 static inline int sys_move_mount(int mount, int target) {
-  return SYS(NR_MOVE_MOUNT, mount, "", target, "", SYS_MOVE_MOUNT_F_EMPTY_PATH | SYS_MOVE_MOUNT_T_EMPTY_PATH);
+    return SYS(NR_MOVE_MOUNT, mount, "", target, "", SYS_MOVE_MOUNT_F_EMPTY_PATH | SYS_MOVE_MOUNT_T_EMPTY_PATH);
 }
 
 static inline int sys_close_range(unsigned from) {
-  return SYS(NR_CLOSE_RANGE, from, ~0u, 0);
+    return SYS(NR_CLOSE_RANGE, from, ~0u, 0);
 }
 
 /* A copying clone: memory and descriptors are copied, as by fork(2). 0 in the child; else its pid, and *pidfd. */
 static inline int sys_clone(uint64_t flags, int *pidfd) {
-  struct sys_clone_args args = {.flags = flags | SYS_CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = 17 /* SIGCHLD */};
-  return SYS(NR_CLONE3, &args, sizeof args);
+    struct sys_clone_args args = {.flags = flags | SYS_CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = 17 /* SIGCHLD */};
+    return SYS(NR_CLONE3, &args, sizeof args);
 }
 
 static inline void close_owned(int *fd) {
-  if (*fd >= 0) close(*fd);
+    if (*fd >= 0) close(*fd);
 }
 
 /* Closes at the end of its block unless set to -1 before. */
@@ -112,7 +112,7 @@ static inline void close_owned(int *fd) {
 
 /* Closes now, and marks it closed. */
 static inline void close_now(int *fd) {
-  if (*fd >= 0) close(*fd);
+    if (*fd >= 0) close(*fd);
   *fd = -1;
 }
 

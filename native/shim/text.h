@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 struct text {
-  char *at;
-  size_t size, length; /* length < size */
+    char *at;
+    size_t size, length; /* length < size */
 };
 
 #define TEXT(buffer) ((struct text){(buffer), sizeof(buffer), 0})
