@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { rmSync, renameSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import type { FastifyInstance } from 'fastify';
 import { NsfleetError, errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import { ensureApiToken, tokenChecker } from './api-token.ts';
@@ -87,7 +86,7 @@ export async function startController(config: ControllerConfig, log: Log): Promi
   return { address, context, close: () => running.disposeAsync() };
 }
 
-async function listen(app: FastifyInstance, { host, port }: ControllerConfig['listen']): Promise<string> {
+async function listen(app: Awaited<ReturnType<typeof createServer>>, { host, port }: ControllerConfig['listen']): Promise<string> {
   try {
     await app.listen({ host, port });
   } catch (error) {
