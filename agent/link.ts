@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { AuthorizationError, ConnectionError, connect, credsAuthenticator } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
-import { backoffMs, sleep } from '#shared/async.ts';
+import { backoffMs, deadline, sleep } from '#shared/async.ts';
 import { NsfleetError, asNsfleetError, errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import { decodeMessage, decodeReply, encodeMessage, subjects } from '#shared/messages.ts';
@@ -22,6 +22,8 @@ const reconnectJitterMs = 4750;
 /** A half-open connection is given up after 2 × 10 s (FAULTS, row 22: at most 40 s). */
 const pingIntervalMs = 10_000;
 const pingsOutMax = 2;
+/** What was handled already takes milliseconds to flush. */
+const drainMs = 2000;
 
 type Requests = 'hello' | 'report' | 'status';
 export type ReplyOf<N extends Requests> = ReturnType<typeof decodeReply<N>>;
@@ -167,8 +169,9 @@ async function openOnce(options: LinkOptions): Promise<Link> {
     },
     async close() {
       if (connection.isClosed()) return;
-      // Without a server there is nothing to drain into, and drain() would wait for one.
-      await (connected ? connection.drain() : connection.close());
+      // Without a server there is nothing to drain into, and drain() would wait for one: also for one that dies meanwhile.
+      if (connected) await deadline(connection.drain(), drainMs, 'drain', 'the NATS connection').catch(() => undefined);
+      await connection.close();
     },
   };
 }

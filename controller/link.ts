@@ -4,6 +4,7 @@
  */
 import { AuthorizationError, ConnectionError, connect, credsAuthenticator } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
+import { deadline } from '#shared/async.ts';
 import { NsfleetError, errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import { isSafeNatsVersion, natsTooOld } from '#shared/nats-version.ts';
@@ -15,6 +16,8 @@ const reconnectJitterMs = 1250;
 /** A half-open connection is given up after 2 × 10 s (FAULTS, row 22: at most 40 s). */
 const pingIntervalMs = 10_000;
 const pingsOutMax = 2;
+/** What was handled already takes milliseconds to flush. */
+const drainMs = 2000;
 
 export type Received = {
   subject: string;
@@ -103,8 +106,9 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     flush: () => connection.flush(),
     async close() {
       if (connection.isClosed()) return;
-      // Without a server there is nothing to drain into, and drain() would wait for one.
-      await (connected ? connection.drain() : connection.close());
+      // Without a server there is nothing to drain into, and drain() would wait for one: also for one that dies meanwhile.
+      if (connected) await deadline(connection.drain(), drainMs, 'drain', 'the NATS connection').catch(() => undefined);
+      await connection.close();
     },
   };
 }
