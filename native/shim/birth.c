@@ -120,7 +120,7 @@ static int open_streams(struct run *run, int output[LOGS]) {
         if (result < 0) return result;
         run->log[i].pipe = ends[0];
         output[i] = ends[1];
-        fcntl(ends[0], F_SETFL, O_NONBLOCK);
+        if ((result = SYS(SYS_fcntl, ends[0], F_SETFL, O_NONBLOCK)) < 0) return result;
         if (geteuid() == 0) SYS(SYS_fchown, ends[1], uid, gid);
     }
     return 0;
@@ -132,8 +132,7 @@ static int open_channels(int channel[2], int report[2]) {
     if (result < 0) return result;
     if ((result = sys_result(setsockopt(channel[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))) < 0) return result;
     if ((result = sys_result(pipe2(report, O_CLOEXEC))) < 0) return result;
-    fcntl(report[0], F_SETFL, O_NONBLOCK);
-    return 0;
+    return SYS(SYS_fcntl, report[0], F_SETFL, O_NONBLOCK);
 }
 
 int run_birth(struct run *run) {
@@ -165,7 +164,7 @@ int run_birth(struct run *run) {
 
     result = map_ids(run->plan, run->init_pid, &run->failure);
     /* From here on nobody needs to look into this process; before, a plain user's id maps could not have been written. */
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) result = fail(&run->failure, errno, -1, "dumpable", "-");
     if (result == 0) result = hand_over(run);
     if (result == 0 && (run->listener = listener_open()) < 0) result = fail(&run->failure, run->listener, -1, "listen", "shim.sock");
     if (result == 0) return 0;

@@ -26,6 +26,7 @@ int channel_send(int channel, const struct message *message, const int *fds, int
         header.msg_control = control.bytes;
         header.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count);
         struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+        if (rights == NULL) return -EINVAL;
         rights->cmsg_level = SOL_SOCKET;
         rights->cmsg_type = SCM_RIGHTS;
         rights->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);

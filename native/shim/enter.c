@@ -76,7 +76,7 @@ static int start(const struct plan *plan, struct entered *entered, struct failur
     close(report[1]);
     if (entered->pid < 0) return fail(failure, entered->pid, -1, "fork", "-");
     entered->report = report[0];
-    fcntl(report[0], F_SETFL, O_NONBLOCK);
+    SYS(SYS_fcntl, report[0], F_SETFL, O_NONBLOCK);
     /* The streams are the command's alone now: the agent must see their end. */
     close(0);
     close(1);
