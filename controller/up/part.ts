@@ -3,7 +3,7 @@
  * Ctrl-C in the terminal reaches only `npm start`, which then stops the parts in order.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { NsfleetError } from '#shared/errors.ts';
 import { identify } from './identity.ts';
@@ -14,6 +14,8 @@ export type PartName = 'postgres' | 'nats' | 'controller' | 'agent';
 export type Part = Identity & {
   name: PartName;
   logFile: string;
+  /** where in the log this start begins, in bytes */
+  logFrom: number;
   /** Resolves when it has ended, however: `code 1`, `SIGKILL`. */
   ended: Promise<string>;
 };
@@ -27,6 +29,7 @@ export type PartCommand = { file: string; args: readonly string[]; env: NodeJS.P
 export async function startPart(name: PartName, command: PartCommand, logDir: string): Promise<Part> {
   const logFile = openLog(logDir, name);
   const fd = openSync(logFile, 'a', 0o600);
+  const logFrom = fstatSync(fd).size;
   try {
     const child = spawn(command.file, command.args, {
       cwd: command.cwd ?? '/',
@@ -45,16 +48,16 @@ export async function startPart(name: PartName, command: PartCommand, logDir: st
     });
     const pid = child.pid ?? 0;
     // A child that died already is a zombie until its exit event: it has no identity any more, and `ended` tells the rest.
-    return { name, logFile, ended, pid, start: identify(pid)?.start ?? '0' };
+    return { name, logFile, logFrom, ended, pid, start: identify(pid)?.start ?? '0' };
   } finally {
     closeSync(fd);
   }
 }
 
-/** The last `lines` lines of a log, for an error message. */
-export function logTail(logFile: string, lines = 12): string {
+/** The last 12 lines that a part has written since it was started, for an error message. */
+export function logTail({ logFile, logFrom }: Part): string {
   try {
-    return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+    return readFileSync(logFile).subarray(logFrom).toString('utf8').trimEnd().split('\n').slice(-12).join('\n');
   } catch {
     return '';
   }

@@ -51,8 +51,7 @@ export async function startPostgres(
       const password = encodeURIComponent(clusterPassword(cluster));
       return { part, url: `postgres://${databaseUser}:${password}@127.0.0.1:${port}/${databaseName}` };
     } catch (error) {
-      const portTaken =
-        error instanceof NsfleetError && error.code === 'CHILD_DIED' && logTail(part.logFile, 6).includes('Address already in use');
+      const portTaken = error instanceof NsfleetError && error.code === 'CHILD_DIED' && logTail(part).includes('Address already in use');
       if (!portTaken || attempt === portAttempts) throw error;
     }
   }

@@ -1,5 +1,6 @@
 /** Waiting for a part to be ready, by asking again and again; ends early when the part ends. */
-import { NsfleetError } from '#shared/errors.ts';
+import { NsfleetError, isErrorCode } from '#shared/errors.ts';
+import type { ErrorCode } from '#shared/errors.ts';
 import { sleep } from '#shared/async.ts';
 import { logTail } from './part.ts';
 import type { Part } from './part.ts';
@@ -25,7 +26,7 @@ export async function untilReady<T>(part: Part, ms: number, probe: () => T | nul
       throw new NsfleetError('DEADLINE_EXCEEDED', {
         attempted: 'wait for',
         target: part.name,
-        reason: `not ready after ${ms / 1000} s; the end of ${part.logFile}:\n${logTail(part.logFile)}`,
+        reason: `not ready after ${ms / 1000} s; the end of ${part.logFile}:\n${logTail(part)}`,
         remedy: 'read its log; a slow disk or an overloaded machine can be the cause',
       });
     }
@@ -33,12 +34,23 @@ export async function untilReady<T>(part: Part, ms: number, probe: () => T | nul
   }
 }
 
-/** What to say of a part that ended and should not have. */
+/** What to say of a part that ended and should not have: what it said itself, with its own code, or the end of its log. */
 export function partDied(part: Part, how: string, attempted: string): NsfleetError {
-  const tail = logTail(part.logFile);
+  const tail = logTail(part);
+  const own = ownFailure(tail);
+  if (own !== null) return new NsfleetError(own.code, { attempted, target: part.name, reason: own.message, remedy: own.remedy });
   return new NsfleetError('CHILD_DIED', {
     attempted,
     target: part.name,
     reason: `it ended with ${how}; the end of ${part.logFile}:\n${tail === '' ? '(empty)' : tail}`,
   });
+}
+
+/** The last words of a controller or an agent that could not start. */
+function ownFailure(tail: string): { code: ErrorCode; message: string; remedy: string } | null {
+  const match =
+    /^nsfleet controller: (?<code>[A-Z_]+): (?<message>.+)\n +(?<remedy>.+)/m.exec(tail) ??
+    /^nsfleet-agent: (?<message>.+) \((?<code>[A-Z_]+)\)\n(?<remedy>.+)/m.exec(tail);
+  const { code = '', message = '', remedy = '' } = match?.groups ?? {};
+  return isErrorCode(code) ? { code, message, remedy } : null;
 }

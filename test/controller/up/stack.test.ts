@@ -1,11 +1,15 @@
 /** `npm start`, as a user has it: the real program with the real parts, in directories of its own. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
 import { createClient } from '#shared/client.ts';
+import { errorCatalogue } from '#shared/errors.ts';
 import { Stack } from '#shared/stack.ts';
 import { identify, isAlive } from '#controller/up/identity.ts';
 import type { TestDirectories } from '#test/support/dirs.ts';
@@ -236,10 +240,21 @@ test('wrong arguments and a wrong DATABASE_URL are told with a code, and leave n
   assert.equal(await wrong.ended, 2);
   assert.match(wrong.output(), /USAGE/);
   const unreachable = start(dirs, [], { DATABASE_URL: 'postgres://nobody:secret-word@127.0.0.1:1/none' });
-  assert.notEqual(await unreachable.ended, 0);
-  assert.match(unreachable.output(), /DATABASE_UNREACHABLE/);
+  assert.equal(await unreachable.ended, errorCatalogue.DATABASE_UNREACHABLE.exit);
+  assert.match(unreachable.output(), /error: DATABASE_UNREACHABLE: cannot start controller: /);
   assert.ok(!unreachable.output().includes('secret-word'));
   assert.equal(existsSync(join(dirs.runtime, 'database-url')), false);
+});
+
+test('a port that is in use is told with its code', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  const up = start(dirs, [], { NSFLEET_API_LISTEN: `127.0.0.1:${port}` });
+  assert.equal(await up.ended, 1, up.output());
+  assert.match(up.output(), /error: PORT_IN_USE: /);
+  assert.deepEqual(readdirSync(dirs.runtime), []);
+  taken.close();
 });
 
 test('DATABASE_URL and NATS_URL use servers that already run, and leave them running', async () => {
