@@ -1,6 +1,6 @@
 /** The whole suite, or the files named by the arguments: one Postgres for all of them, two test files at a time. */
 import { spawn } from 'node:child_process';
-import { globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findNatsServer } from '#controller/up/nats-find.ts';
@@ -8,6 +8,7 @@ import { progress } from '#controller/up/progress.ts';
 import { directories } from '#shared/config.ts';
 import { testBase } from './support/own-directories.ts';
 import { databaseUrlFileVariable, startTestPostgres } from './support/postgres-server.ts';
+import { removeStale } from './support/stale.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** The machine that this must run on has two cores, and most files start processes of their own. */
@@ -27,7 +28,7 @@ function chooseFiles(words: readonly string[]): string[] {
 async function main(): Promise<void> {
   const say = progress(process.stderr);
   const files = chooseFiles(process.argv.slice(2));
-  mkdirSync(testBase(), { recursive: true, mode: 0o700 });
+  await removeStale();
   const dir = mkdtempSync(join(testBase(), 'run'));
   const [postgres] = await Promise.all([startTestPostgres(dir), findNatsServer(process.env, directories(process.env).cache, say)]);
   try {
