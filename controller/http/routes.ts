@@ -22,8 +22,24 @@ export type Answers = { [N in RouteName]: (asked: Asked<N>) => Promise<z.input<(
 
 const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
 
+/** Requests that are being answered at once; most of them wait for a sandbox and cost a few KiB each. */
+const requestsAtOnce = 5000;
+
 /** `ending` aborts what waits when the controller ends. */
 export function addRoutes(app: FastifyInstance, answers: Answers, ending: AbortSignal): void {
+  let open = 0;
+  const counted = async (name: RouteName, request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+    if (open >= requestsAtOnce) {
+      const reason = `${requestsAtOnce} requests are being answered already`;
+      throw new NsfleetError('UNAVAILABLE', { attempted: 'answer', target: name, reason });
+    }
+    open += 1;
+    try {
+      return await answerRoute(answers[name], request, reply, ending);
+    } finally {
+      open -= 1;
+    }
+  };
   for (const [name, route] of Object.entries(api) as [RouteName, Route][]) {
     app.route({
       method: route.method,
@@ -38,7 +54,7 @@ export function addRoutes(app: FastifyInstance, answers: Answers, ending: AbortS
         ...(route.body === undefined ? {} : { body: route.body }),
         response: { 200: route.reply, default: ErrorBody },
       },
-      handler: (request, reply) => answerRoute(answers[name], request, reply, ending),
+      handler: (request, reply) => counted(name, request, reply),
     });
   }
 }

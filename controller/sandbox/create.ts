@@ -49,7 +49,9 @@ export async function createSandbox(context: Context, asked: CreateAsked): Promi
 
 async function commit(context: Context, asked: CreateAsked, scheduled: () => void): Promise<Placed> {
   const { request } = asked;
-  const wish = wishOf(request.spec);
+  const refusedBy = new Map<string, number>();
+  const exhausted = new Set<string>();
+  const wish: Wish = { ...wishOf(request.spec), exhausted };
   const key = { idempotencyKey: asked.idempotencyKey ?? randomUUID(), requestHash: requestHash(request) };
   for (let attempt = 1; ; attempt += 1) {
     const name = request.name ?? randomName();
@@ -60,6 +62,10 @@ async function commit(context: Context, asked: CreateAsked, scheduled: () => voi
     if (tried !== null) {
       context.metrics.placements.inc({ outcome: tried.outcome });
       if (tried.outcome !== 'full') return tried;
+      const times = (refusedBy.get(tried.hostId) ?? 0) + 1;
+      refusedBy.set(tried.hostId, times);
+      // Once is a race, and the next look shows it; twice is a host whose free slots are not what they seem.
+      if (times > 1) exhausted.add(tried.hostId);
     }
     if (attempt === attemptsMax) {
       const reason = `${attemptsMax} attempts lost their slot to others`;
@@ -71,7 +77,9 @@ async function commit(context: Context, asked: CreateAsked, scheduled: () => voi
 
 type Attempt = { request: SandboxRequest; wish: Wish; name: string; idempotencyKey: string; requestHash: string };
 
-async function tryOnce(context: Context, attempt: Attempt, scheduled: () => void): Promise<PlaceOutcome> {
+type Tried = Exclude<PlaceOutcome, { outcome: 'full' }> | { outcome: 'full'; hostId: string };
+
+async function tryOnce(context: Context, attempt: Attempt, scheduled: () => void): Promise<Tried> {
   const { request, wish, name, idempotencyKey, requestHash: hash } = attempt;
   const hosts = await schedulingView(context.store.db);
   faultPoint('create.viewed');
@@ -80,13 +88,14 @@ async function tryOnce(context: Context, attempt: Attempt, scheduled: () => void
     // Nothing fits, perhaps because the first try of this very request has taken the last slot.
     const repeated = await findRepeated(context.store.db, { name, idempotencyKey, requestHash: hash });
     faultPoint('create.looked-up');
-    if (repeated !== null) return repeated;
+    if (repeated !== null && repeated.outcome !== 'full') return repeated;
     context.metrics.placements.inc({ outcome: 'refused' });
   }
   const { id: hostId } = chosenHost(hosts, decision, name);
   scheduled();
   faultPoint('create.scheduled');
-  return placeSandbox(context.store, { request, name, idempotencyKey, requestHash: hash, decision, hostId });
+  const placed = await placeSandbox(context.store, { request, name, idempotencyKey, requestHash: hash, decision, hostId });
+  return placed.outcome === 'full' ? { outcome: 'full', hostId } : placed;
 }
 
 function isNameTaken(error: unknown): boolean {

@@ -7,7 +7,11 @@ import type { Constraint } from './constraint.ts';
 export type HostView = Pick<Host, 'id' | 'name' | 'status' | 'labels' | 'facts' | 'capacity' | 'used'>;
 
 /** What is to be placed. */
-export type Wish = { constraint: Constraint | null };
+export type Wish = {
+  constraint: Constraint | null;
+  /** Ids of hosts that looked free and twice had no slot when it came to the commit. */
+  exhausted?: ReadonlySet<string>;
+};
 
 /** `amount`: which part of a capacity is taken; summed over the hosts that were refused for the same reason. */
 type Refusal = { reason: string; amount?: { used: number; of: number } };
@@ -29,7 +33,10 @@ const filters: readonly Filter[] = [
       return reason === null ? null : { reason };
     },
   },
-  { name: 'capacity', refuse: (host) => firstFull(host) },
+  {
+    name: 'capacity',
+    refuse: (host, wish) => firstFull(host) ?? (wish.exhausted?.has(host.id) === true ? { reason: 'no slot at the commit' } : null),
+  },
 ];
 
 /** Most different reasons that a decision keeps; more than these are added up as one. */

@@ -59,15 +59,13 @@ export function spawnController({ nats, databaseUrl, dir, env = {} }: ProcessSet
 
 /** The address that it wrote, and the token that it made. Fails when it ends before that. */
 export async function untilServing({ ended, stderr }: ControllerProcess, dir: string): Promise<{ address: string; token: string }> {
-  let over: string | null = null;
-  void ended.then((how) => {
-    over = how;
-  });
+  const over: string[] = [];
+  void ended.then((how) => over.push(how));
   for (const start = performance.now(); performance.now() - start < readyMs; await sleep(20)) {
     try {
       return { address: readFileSync(addressFile(dir), 'utf8').trim(), token: readFileSync(join(dir, 'token'), 'utf8').trim() };
     } catch {
-      if (over !== null) throw new Error(`the controller ended with ${over}: ${stderr()}`);
+      if (over.length > 0) throw new Error(`the controller ended with ${over.join()}: ${stderr()}`);
     }
   }
   throw new Error(`the controller is not ready: ${stderr()}`);

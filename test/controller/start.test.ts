@@ -1,6 +1,6 @@
 /** Starting and stopping the controller as a process: what is wrong is said with a code, a remedy and an exit code, at once. */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -141,7 +141,12 @@ test('no NATS server, one that does not trust these keys, and one that is too ol
   await using old = await pretendVersion(nats.url, '2.10.27');
   await fails('NATS_TOO_OLD', { NATS_URL: old.url });
   const dir = freshDir();
-  await using controller = spawnController({ nats, databaseUrl: database.url, dir, env: { NATS_URL: old.url, NSFLEET_ALLOW_OLD_NATS: '1' } });
+  await using controller = spawnController({
+    nats,
+    databaseUrl: database.url,
+    dir,
+    env: { NATS_URL: old.url, NSFLEET_ALLOW_OLD_NATS: '1' },
+  });
   await untilServing(controller, dir);
   controller.child.kill('SIGTERM');
   assert.equal(await controller.ended, 'code 0');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { connect as connectSocket } from 'node:net';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { ErrorBody, api, requestMaxBytes, routePath, sockets } from '#shared/api.ts';
 import { errorCatalogue } from '#shared/errors.ts';
 import type { ErrorCode } from '#shared/errors.ts';

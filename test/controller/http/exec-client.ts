@@ -1,6 +1,6 @@
 /** A WebSocket client of the stream routes, with what came in order. */
 import { once } from 'node:events';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { WireError } from '#shared/sandbox.ts';
 import { decodeFrame, encodeFrame } from '#shared/frames.ts';
 import type { Frame, FrameKind } from '#shared/frames.ts';

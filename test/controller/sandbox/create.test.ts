@@ -132,6 +132,18 @@ test('nothing fits: NOT_PLACED says how many hosts each filter refused, and noth
   await assert.rejects(client.call('sandboxCreate', { body: wrong }), { code: 'CONSTRAINT_INVALID' });
 });
 
+test('a host whose pool has less than its capacity says: NOT_PLACED, not an endless search', async () => {
+  const change = { labels: { small: 'yes' }, idPool: { start: 0x7000_0000, count: 1, size: 65_536 } };
+  await using small = await startScriptedAgent(controller, 'small', {}, change);
+  const body = { spec: { command: ['sleep'], constraint: 'has(host.labels.small)' } };
+  await controller.client.call('sandboxCreate', { body });
+  await assert.rejects(controller.client.call('sandboxCreate', { body }), {
+    code: 'NOT_PLACED',
+    reason: /1 full \(no slot at the commit\)/,
+  });
+  assert.equal(small.held.size, 1);
+});
+
 test('a dry run shows the decision, the range and the host’s plan, and makes nothing', async () => {
   const { client } = controller;
   const before = await client.call('sandboxList', { query: { all: 'true' } });

@@ -195,6 +195,11 @@ for (const [what, hosts, constraint, chosen, sentence] of cases) {
   });
 }
 
+test('a host that had no slot at the commit is left out, and counted', () => {
+  const decision = place([hostView('a'), hostView('b', used(5))], { constraint: null, exhausted: new Set(['a']) });
+  assert.equal(explain(decision), '2 hosts seen: 1 full (no slot at the commit), 1 feasible, b is best with 0.5');
+});
+
 test('a decision keeps the five best with their parts, best first', () => {
   const hosts = [3, 1, 4, 0, 5, 9, 2].map((sandboxes) => hostView(`h${sandboxes}`, used(sandboxes, 0)));
   const { scores, hostsFeasible } = place(hosts, { constraint: null });
