@@ -30,6 +30,7 @@ beforeEach(async () => {
   const links = 'for fd in 3 4 5 6 7 8; do ln -s /proc/self/fd/$fd /tmp/fd$fd; done;';
   sandbox = shims.run(shellPlan(`${links} exec sleep 600`), stateDirectory(dirs.root));
   ({ init, command } = await pidsOf(sandbox));
+  while (!readFileSync(`/proc/${command}/cmdline`, 'utf8').startsWith('sleep')) await new Promise((resolve) => setTimeout(resolve, 2));
   const handle = shims.native.openProcess(init, shims.native.processStart(init));
   pidfd = handle.pidfd;
 });
