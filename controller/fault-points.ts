@@ -9,6 +9,7 @@ export const createFaultPoints = [
   'create.looked-up',
   'create.viewed',
   'create.scheduled',
+  'create.written',
   'create.committed',
   'create.sent',
   'create.running',

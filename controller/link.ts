@@ -99,7 +99,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     },
     state: () => ({
       ok: connected && !connection.isClosed(),
-      server: withoutSecrets(connection.getServer()),
+      server: withoutUserinfo(connection.getServer()),
       version: connection.info?.version ?? '',
       reason: lastProblem,
     }),
@@ -114,7 +114,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
 }
 
 async function open(options: LinkOptions): Promise<NatsConnection> {
-  const target = withoutSecrets(options.url);
+  const target = withoutUserinfo(options.url);
   try {
     return await connect({
       servers: options.url,
@@ -143,7 +143,7 @@ async function open(options: LinkOptions): Promise<NatsConnection> {
 function checkVersion(connection: NatsConnection, options: LinkOptions): NsfleetError | null {
   const version = connection.info?.version ?? 'unknown';
   if (isSafeNatsVersion(version)) return null;
-  const error = natsTooOld(withoutSecrets(options.url), version);
+  const error = natsTooOld(withoutUserinfo(options.url), version);
   if (!options.allowOldNats) return error;
   options.log.warn({ version }, `${error.message}; accepted, because NSFLEET_ALLOW_OLD_NATS is set. Never do so in production`);
   return null;
@@ -160,6 +160,7 @@ function received(message: Msg): Received {
   };
 }
 
-function withoutSecrets(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//');
+/** `nats://user:password@host` is nobody's business but the server's. */
+export function withoutUserinfo(url: string): string {
+  return url.replaceAll(/\/\/[^@/]*@/g, '//');
 }

@@ -15,7 +15,7 @@ import { createHearing } from './hearing.ts';
 import { createAnswers } from './http/answers.ts';
 import { createServer } from './http/server.ts';
 import { startIntake } from './intake.ts';
-import { openLink } from './link.ts';
+import { openLink, withoutUserinfo } from './link.ts';
 import { startLoop } from './loop.ts';
 import { createMetrics } from './metrics.ts';
 import { createStreamOpener } from './sandbox/streams.ts';
@@ -50,13 +50,16 @@ export async function startController(config: ControllerConfig, log: Log): Promi
   });
   opened.defer(() => link.close());
   const metrics = createMetrics(async (gauges) => {
-    const counts = await countFleet(store.db);
+    gauges.hosts.reset();
+    gauges.sandboxes.reset();
+    // Without a database the other metrics are still worth their reply: they say why.
+    const counts = await countFleet(store.db).catch(() => ({ hosts: {}, sandboxes: {} }));
     for (const [status, count] of Object.entries(counts.hosts)) gauges.hosts.set({ status }, count);
     for (const [state, count] of Object.entries(counts.sandboxes)) gauges.sandboxes.set({ state }, count);
   });
   const asker = createAsker(link, controllerId, log);
   const sender = createSender(link, controllerId, metrics);
-  const context: Context = { controllerId, store, link, asker, sender, keys, natsUrl: config.natsUrl, metrics, log };
+  const context: Context = { controllerId, store, link, asker, sender, keys, natsUrl: withoutUserinfo(config.natsUrl), metrics, log };
   const intake = startIntake(link, createHearing(context), metrics, log);
   opened.defer(() => intake.close());
   const loop = startLoop(context);

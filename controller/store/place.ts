@@ -5,6 +5,7 @@ import type { SQL } from 'drizzle-orm';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Decision, Sandbox } from '#shared/resources.ts';
 import type { DesiredPlacement, IdRange, SandboxRequest } from '#shared/sandbox.ts';
+import { faultPoint } from '../fault-points.ts';
 import { rowsOf } from './client.ts';
 import type { Tx } from './client.ts';
 import { isReady, usedSandboxes } from './host-row.ts';
@@ -43,6 +44,7 @@ export async function placeIn(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome> {
     throw new NsfleetError('HOST_NOT_FOUND', { attempted: 'place a sandbox on host', target: wish.hostId, reason: 'it is not enrolled' });
   }
   const placed = host.repeated ? null : await insert(tx, wish);
+  faultPoint('create.written');
   if (placed !== null) return placed;
   return (await repeated(tx, wish)) ?? (await refuseTakenName(tx, wish)) ?? { outcome: 'full' };
 }

@@ -107,6 +107,15 @@ test('wait: an answer at once where the state cannot be reached, DEADLINE_EXCEED
   assert.equal((await client.call('sandboxShow', { ...target, query: { wait: 'lost' } })).state, 'stopped');
 });
 
+test('what waits is answered when its controller ends', async () => {
+  const third = await controller.another();
+  const waiting = third.client.call('sandboxShow', { params: { sandbox: 'waited' }, query: { wait: 'removed', waitMs: 60_000 } });
+  const refused = assert.rejects(waiting, { code: 'UNAVAILABLE', reason: 'this controller is ending' });
+  await sleep(100);
+  await third.close();
+  await refused;
+});
+
 test('removing what runs needs force', async () => {
   const { client } = controller;
   const body = { name: 'kept', spec: { command: ['sleep'], constraint: 'host.id == "b"' } };
