@@ -4,6 +4,9 @@
  *
  * Core NATS may lose a message: each direction numbers its frames from 0, and a gap ends the stream with STREAM_BROKEN. A sender
  * of data may have at most the granted credit in flight (bytes of payload); the receiver grants more as it consumes.
+ *
+ * An agent that hears no frame of a stream for 30 s kills what it started for it: the other side may have died. So a controller sends
+ * `credit` 0 every 5 s, also while there is nothing to say.
  */
 import { NsfleetError } from './errors.ts';
 
