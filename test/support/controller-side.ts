@@ -209,14 +209,13 @@ export async function startAgentProcess(
   root: string,
   hostId: string,
   env: Record<string, string> = {},
-  user: { uid?: number; gid?: number } = {},
+  launch: { file: string; args: readonly string[]; cwd: string } = { file: process.execPath, args: ['agent/main.ts'], cwd: checkout },
 ): Promise<AgentProcess> {
   const log = openSync(join(root, `${hostId}.log`), 'a', 0o600);
   const before = side.hellos.length;
-  const child: ChildProcess = spawn(process.execPath, ['agent/main.ts'], {
-    cwd: checkout,
+  const child: ChildProcess = spawn(launch.file, launch.args, {
+    cwd: launch.cwd,
     stdio: ['ignore', log, log],
-    ...user,
     env: {
       ...process.env,
       NATS_URL: nats.url,

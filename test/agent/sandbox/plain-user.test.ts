@@ -1,9 +1,10 @@
 /** The agent of an ordinary user: one mapped id, no pool, an inventory of what that user may see. */
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { desired, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import type { AgentProcess, ControllerSide } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
@@ -14,9 +15,9 @@ import { ownDirectory } from '#test/support/own-directories.ts';
 
 leakCheck();
 const host = 'host-plain';
+const checkout = fileURLToPath(new URL('../../..', import.meta.url));
 const isRoot = process.getuid?.() === 0;
 /** nobody: as root the test becomes that user, else it is one already */
-const user = isRoot ? { uid: 65_534, gid: 65_534 } : {};
 const uid = isRoot ? 65_534 : (process.getuid?.() ?? 0);
 let directory: string;
 let nats: TestNats;
@@ -40,14 +41,22 @@ before(async () => {
     HOME: directory,
     NODE_COMPILE_CACHE: '',
   };
-  agent = await startAgentProcess(side, nats, root, host, env, user);
+  agent = await startAgentProcess(side, nats, root, host, env, isRoot ? asNobody(directory) : undefined);
 });
 after(async () => {
-  await agent.end('SIGTERM');
-  await side[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
+  await agent?.end('SIGTERM');
+  await side?.[Symbol.asyncDispose]();
+  await nats?.[Symbol.asyncDispose]();
   rmSync(directory, { recursive: true, force: true });
 });
+
+/** That user may not walk to a checkout below /root: it gets one at `directory`, in a mount namespace of its own. */
+function asNobody(directory: string) {
+  const place = join(directory, 'checkout');
+  mkdirSync(place);
+  const script = `mount --bind "$1" "$2" && cd "$2" && exec setpriv --reuid ${uid} --regid ${uid} --clear-groups node_modules/.bin/node agent/main.ts`;
+  return { file: 'unshare', args: ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', checkout, place], cwd: '/' };
+}
 
 test('says what it is and what it lacks', async () => {
   const { host: hello } = side.hellos[0]!;
