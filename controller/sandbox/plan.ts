@@ -6,7 +6,8 @@ import type { IdRange, SandboxRequest } from '#shared/sandbox.ts';
 import type { Context } from '../context.ts';
 import { place } from '../scheduler/place.ts';
 import { schedulingView } from '../store/schedule.ts';
-import { nextIdRange } from '../store/preview.ts';
+import { nextSlot } from '../store/preview.ts';
+import type { HostView } from '../scheduler/feasible.ts';
 import { randomName } from './names.ts';
 import { chosenHost, wishOf } from './schedule.ts';
 
@@ -16,12 +17,8 @@ export type Plan = { decision: Decision; hostName: string; idRange: IdRange | nu
 
 /** CONSTRAINT_INVALID, NOT_PLACED, HOST_UNREACHABLE, or the host's own error. The id range is the one it would get now. */
 export async function planSandbox(context: Context, request: SandboxRequest, signal: AbortSignal): Promise<Plan> {
-  const wish = wishOf(request.spec);
   const name = request.name ?? randomName();
-  const hosts = await schedulingView(context.store.db);
-  const decision = place(hosts, wish);
-  const host = chosenHost(hosts, decision, name);
-  const idRange = await nextIdRange(context.store.db, host.id);
+  const { decision, host, idRange } = await findSlot(context, request, name);
   const data = await context.asker.ask(host, { type: 'plan', name, idRange, spec: request.spec }, planMs, signal);
   const answer = PlanAnswer.safeParse(data);
   if (answer.success) return { decision, hostName: host.name, idRange, plan: answer.data.plan, lines: answer.data.lines };
@@ -30,4 +27,22 @@ export async function planSandbox(context: Context, request: SandboxRequest, sig
     target: host.name,
     reason: issuesText(answer.error.issues).slice(0, 1000),
   });
+}
+
+/** As a creation would find it: a host that looks free and has no slot is left out, and the rest looked at again. */
+async function findSlot(
+  context: Context,
+  request: SandboxRequest,
+  name: string,
+): Promise<{ decision: Decision; host: HostView; idRange: IdRange | null }> {
+  const exhausted = new Set<string>();
+  const wish = { ...wishOf(request.spec), exhausted };
+  const hosts = await schedulingView(context.store.db);
+  for (;;) {
+    const decision = place(hosts, wish);
+    const host = chosenHost(hosts, decision, name);
+    const slot = await nextSlot(context.store.db, host.id);
+    if (slot !== null) return { decision, host, idRange: slot.idRange };
+    exhausted.add(host.id);
+  }
 }

@@ -1,6 +1,5 @@
 /** What placing a sandbox would find, without placing it. Nothing is locked: by the time of the commit it may have changed. */
 import { sql } from 'drizzle-orm';
-import { NsfleetError } from '#shared/errors.ts';
 import type { IdRange } from '#shared/sandbox.ts';
 import { rowsOf } from './client.ts';
 import type { Tx } from './client.ts';
@@ -12,15 +11,13 @@ export function findRepeated(tx: Tx, wish: Pick<PlaceWish, 'name' | 'idempotency
   return repeated(tx, wish);
 }
 
-/** The id range that a sandbox on this host would get now: null where its agent is unprivileged. NOT_PLACED where it has no room. */
-export async function nextIdRange(tx: Tx, hostId: string): Promise<IdRange | null> {
+/** The slot that a sandbox on this host would get now: its id range, null where its agent is unprivileged. Null where it has no room. */
+export async function nextSlot(tx: Tx, hostId: string): Promise<{ idRange: IdRange | null } | null> {
   const [row] = await rowsOf<{ start: string | null; size: number }>(
     tx,
     'look for a free id range',
     sql`with ${slot(hostId)} select start::text as start, size from slot`,
   );
-  if (row === undefined) {
-    throw new NsfleetError('NOT_PLACED', { attempted: 'find a free id range on host', target: hostId, reason: 'it has become full' });
-  }
-  return row.start === null ? null : { start: Number(row.start), count: row.size };
+  if (row === undefined) return null;
+  return { idRange: row.start === null ? null : { start: Number(row.start), count: row.size } };
 }
