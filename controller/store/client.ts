@@ -86,11 +86,30 @@ export async function openStore({ url, log, poolSize = poolSizeDefault }: StoreO
 export async function transact<T>(store: Store, work: (tx: Tx) => Promise<T>, attempted = 'write'): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await store.db.transaction(work);
+      return await once(store, work);
     } catch (error) {
       if (!isRetryable(error) || attempt === transactAttempts) throw databaseError(error, attempted, 'in the database');
     }
     await sleep(backoffMs(attempt, 5, 200));
+  }
+}
+
+/** drizzle's own (0.45.4) keeps the connection for ever when `begin` fails on it, and lets a failed `rollback` hide the reason. */
+async function once<T>({ pool }: Store, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: unknown;
+  try {
+    await client.query('begin');
+    const result = await work(drizzle(client));
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch((cause: unknown) => {
+      broken = cause;
+    });
+    throw error;
+  } finally {
+    client.release(broken !== undefined);
   }
 }
 

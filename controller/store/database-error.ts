@@ -9,6 +9,8 @@ import type { ErrorCode } from '#shared/errors.ts';
 const serializationFailure = '40001';
 const deadlockDetected = '40P01';
 const undefinedTable = '42P01';
+/** Nothing is wrong with what was asked: the server takes no writes for now, or a lock was not to be had. */
+const busy = ['25006', '55P03', serializationFailure, deadlockDetected];
 
 /** No server, no way in, or none for now: names of system calls' errors, and classes 08, 28, 3D, 53, 57 of SQLSTATE. */
 const unreachable =
@@ -50,7 +52,7 @@ function catalogueCode(cause: Error, code: string | null): ErrorCode {
   if (/^(?:Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(cause.message))
     return 'DATABASE_UNREACHABLE';
   if (code !== null && badValue.test(code)) return 'INVALID_INPUT';
-  if (code === serializationFailure || code === deadlockDetected) return 'UNAVAILABLE';
+  if (code !== null && busy.includes(code)) return 'UNAVAILABLE';
   if (code === undefinedTable) return 'DATABASE_FOREIGN';
   return 'INTERNAL';
 }
