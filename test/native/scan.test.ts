@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { Native } from '#native/binding.ts';
 import { namespaceLinks } from '#native/types.ts';
 import type { NamespaceRow, ProcessRow, Scan } from '#native/types.ts';
 import { NsfleetError } from '#shared/errors.ts';
+import { asNobody } from '#test/support/as-nobody.ts';
 import { builtNative, comm, openDescriptors, running, sleeps, temporaryDirectory } from './fixture.ts';
 
 let native: Native;
@@ -208,10 +210,14 @@ test(
   'what an unprivileged scanner may not read is counted, not fatal',
   { skip: process.geteuid?.() !== 0 && 'needs root to become nobody' },
   () => {
-    const script = `const { loadNative } = await import(${JSON.stringify(new URL('../../native/binding.ts', import.meta.url).href)});
+    const script = `const { loadNative } = await import('#native/binding.ts');
     const { counts, processes } = await loadNative().scan();
     console.log(JSON.stringify({ counts, self: processes.find((row) => row.pid === process.pid) }));`;
-    const text = execFileSync(process.execPath, ['--input-type=module', '-e', script], { uid: 65534, gid: 65534, encoding: 'utf8' });
+    const place = mkdtempSync(join(tmpdir(), 'nsfleet-scan-'));
+    chmodSync(place, 0o755);
+    const { file, args, cwd } = asNobody(place, ['--input-type=module', '-e', script]);
+    const text = execFileSync(file, args, { cwd, encoding: 'utf8' });
+    rmdirSync(place);
     const { counts, self } = JSON.parse(text) as { counts: Scan['counts']; self: ProcessRow };
     assert.ok(counts.unreadable.EACCES > 0);
     assert.equal(self.uid, 65534);

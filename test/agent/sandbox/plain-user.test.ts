@@ -4,7 +4,7 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { asNobody, nobody } from '#test/support/as-nobody.ts';
 import { desired, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import type { AgentProcess, ControllerSide } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
@@ -15,10 +15,9 @@ import { ownDirectory } from '#test/support/own-directories.ts';
 
 leakCheck();
 const host = 'host-plain';
-const checkout = fileURLToPath(new URL('../../..', import.meta.url));
 const isRoot = process.getuid?.() === 0;
 /** nobody: as root the test becomes that user, else it is one already */
-const uid = isRoot ? 65_534 : (process.getuid?.() ?? 0);
+const uid = isRoot ? nobody.uid : (process.getuid?.() ?? 0);
 let directory: string;
 let nats: TestNats;
 let side: ControllerSide;
@@ -35,13 +34,15 @@ before(async () => {
   copyFileSync(await nats.agentCredentialsFile(host), credentials);
   for (const path of [directory, credentials]) if (isRoot) chownSync(path, uid, uid);
   chmodSync(directory, 0o700);
+  const place = join(directory, 'checkout');
+  mkdirSync(place);
   const env = {
     NSFLEET_AGENT_CREDENTIALS: credentials,
     NSFLEET_AGENT_STATE: join(directory, 'state'),
     HOME: directory,
     NODE_COMPILE_CACHE: '',
   };
-  agent = await startAgentProcess(side, nats, root, host, env, isRoot ? asNobody(directory) : undefined);
+  agent = await startAgentProcess(side, nats, root, host, env, isRoot ? asNobody(place, ['agent/main.ts']) : undefined);
 });
 after(async () => {
   await agent?.end('SIGTERM');
@@ -49,14 +50,6 @@ after(async () => {
   await nats?.[Symbol.asyncDispose]();
   rmSync(directory, { recursive: true, force: true });
 });
-
-/** That user may not walk to a checkout below /root: it gets one at `directory`, in a mount namespace of its own. */
-function asNobody(directory: string) {
-  const place = join(directory, 'checkout');
-  mkdirSync(place);
-  const script = `mount --bind "$1" "$2" && cd "$2" && exec setpriv --reuid ${uid} --regid ${uid} --clear-groups node_modules/.bin/node agent/main.ts`;
-  return { file: 'unshare', args: ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', checkout, place], cwd: '/' };
-}
 
 test('says what it is and what it lacks', async () => {
   const { host: hello } = side.hellos[0]!;
