@@ -28,7 +28,14 @@ export type Received = {
   nobodyListens: boolean;
 };
 
-export type LinkState = { ok: boolean; server: string; version: string; reason: string };
+export type LinkState = {
+  ok: boolean;
+  server: string;
+  version: string;
+  reason: string;
+  /** For how long it has been connected without a break; 0 while it is not. */
+  connectedMs: number;
+};
 
 export type Link = {
   /** False where there is no connection: nothing was sent, and nothing is kept to be sent later, when it would be stale. */
@@ -61,6 +68,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     throw refusal;
   }
   let connected = true;
+  let connectedAt = performance.now();
   let lastProblem = '';
   const watch = async () => {
     for await (const status of connection.status()) {
@@ -71,6 +79,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       } else if (status.type === 'reconnect') {
         const old = checkVersion(connection, options);
         connected = old === null;
+        connectedAt = performance.now();
         lastProblem = old?.message ?? '';
         log[old === null ? 'info' : 'error']({ server: status.server }, old?.message ?? 'reconnected to NATS');
       } else if (status.type === 'error') {
@@ -102,6 +111,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       server: withoutUserinfo(connection.getServer()),
       version: connection.info?.version ?? '',
       reason: lastProblem,
+      connectedMs: connected ? performance.now() - connectedAt : 0,
     }),
     flush: () => connection.flush(),
     async close() {

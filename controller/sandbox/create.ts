@@ -3,6 +3,7 @@
  * be killed at every await: a repeat with the same idempotency key finds what was committed and goes on from there.
  */
 import { randomUUID } from 'node:crypto';
+import { sleep } from '#shared/async.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import type { DesiredPlacement, SandboxRequest } from '#shared/sandbox.ts';
@@ -17,12 +18,14 @@ import { placeSandbox } from '../store/sandboxes.ts';
 import { schedulingView } from '../store/schedule.ts';
 import { randomName } from './names.ts';
 import { requestHash } from './request-hash.ts';
-import { chosenHost, wishOf } from './schedule.ts';
+import { chosenHost, isBlind, wishOf } from './schedule.ts';
 import { awaitState, refuseIfFailed } from './wait.ts';
 import type { WaitFor } from './wait.ts';
 
 /** Each attempt lost a race for the last slot of a host, or for a name. Enough for two hundred requests on a few slots. */
 const attemptsMax = 20;
+/** How often a controller that has just begun to listen looks whether a host was heard. */
+const blindPollMs = 100;
 
 export type CreateAsked = { request: SandboxRequest; idempotencyKey: string | undefined; wait: WaitFor };
 type Placed = { sandbox: Sandbox; desired: DesiredPlacement | null };
@@ -53,12 +56,19 @@ async function commit(context: Context, asked: CreateAsked, scheduled: () => voi
   const exhausted = new Set<string>();
   const wish: Wish = { ...wishOf(request.spec), exhausted };
   const key = { idempotencyKey: asked.idempotencyKey ?? randomUUID(), requestHash: requestHash(request) };
+  const mayWaitUntil = performance.now() + asked.wait.ms;
   for (let attempt = 1; ; attempt += 1) {
+    const mayWait = performance.now() < mayWaitUntil;
     const name = request.name ?? randomName();
-    const tried = await tryOnce(context, { request, wish, name, ...key }, scheduled).catch((error: unknown) => {
+    const tried = await tryOnce(context, { request, wish, name, mayWait, ...key }, scheduled).catch((error: unknown) => {
       if (request.name !== undefined || !isNameTaken(error)) throw error;
       return null;
     });
+    if (tried?.outcome === 'blind') {
+      attempt -= 1;
+      await sleep(blindPollMs, asked.wait.signal);
+      continue;
+    }
     if (tried !== null) {
       context.metrics.placements.inc({ outcome: tried.outcome });
       if (tried.outcome !== 'full') return tried;
@@ -75,9 +85,9 @@ async function commit(context: Context, asked: CreateAsked, scheduled: () => voi
   }
 }
 
-type Attempt = { request: SandboxRequest; wish: Wish; name: string; idempotencyKey: string; requestHash: string };
+type Attempt = { request: SandboxRequest; wish: Wish; name: string; mayWait: boolean; idempotencyKey: string; requestHash: string };
 
-type Tried = Exclude<PlaceOutcome, { outcome: 'full' }> | { outcome: 'full'; hostId: string };
+type Tried = Exclude<PlaceOutcome, { outcome: 'full' }> | { outcome: 'full'; hostId: string } | { outcome: 'blind' };
 
 async function tryOnce(context: Context, attempt: Attempt, scheduled: () => void): Promise<Tried> {
   const { request, wish, name, idempotencyKey, requestHash: hash } = attempt;
@@ -89,6 +99,7 @@ async function tryOnce(context: Context, attempt: Attempt, scheduled: () => void
     const repeated = await findRepeated(context.store.db, { name, idempotencyKey, requestHash: hash });
     faultPoint('create.looked-up');
     if (repeated !== null && repeated.outcome !== 'full') return repeated;
+    if (attempt.mayWait && isBlind(decision, context.link.state())) return { outcome: 'blind' };
     context.metrics.placements.inc({ outcome: 'refused' });
   }
   const { id: hostId } = chosenHost(hosts, decision, name);

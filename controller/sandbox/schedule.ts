@@ -2,6 +2,7 @@
 import { NsfleetError } from '#shared/errors.ts';
 import type { Decision } from '#shared/resources.ts';
 import type { SandboxSpec } from '#shared/sandbox.ts';
+import type { LinkState } from '../link.ts';
 import { compileConstraint } from '../scheduler/constraint.ts';
 import { explain } from '../scheduler/explain.ts';
 import type { HostView, Wish } from '../scheduler/feasible.ts';
@@ -9,6 +10,14 @@ import type { HostView, Wish } from '../scheduler/feasible.ts';
 /** Compiled once a request, however often it is scheduled. CONSTRAINT_INVALID. */
 export function wishOf(spec: SandboxSpec): Wish {
   return { constraint: spec.constraint === undefined ? null : compileConstraint(spec.constraint) };
+}
+
+/** Heartbeats come every five seconds: whoever has listened for less cannot say that a host is silent. */
+const blindMs = 6000;
+
+/** True where nothing fits only because hosts seem silent, and this controller has not listened for long enough to know. */
+export function isBlind(decision: Decision, link: LinkState): boolean {
+  return decision.chosen === null && link.ok && link.connectedMs < blindMs && decision.refusals.some(({ filter }) => filter === 'ready');
 }
 
 /** The host that was chosen, or NOT_PLACED with every filter's count. */

@@ -17,14 +17,16 @@ const dirs = temporaryDirectories();
 let controller: TestController;
 let second: RunningController & { client: Client };
 const agents = new AsyncDisposableStack();
+const beating: ScriptedAgent[] = [];
 let scans = 0;
 
 before(async () => {
   controller = await startTestController(dirs);
   second = await controller.another();
   const scanned: Script = { answer: ({ type }) => (type === 'scan' ? { seq: (scans += 1), namespaces: 0 } : undefined) };
-  agents.use(await startScriptedAgent(controller, 'a', scanned, { capacity: { sandboxes: 1, idRanges: 1 }, labels: { slots: 'one' } }));
-  agents.use(await startScriptedAgent(controller, 'b', scanned));
+  const one = { capacity: { sandboxes: 1, idRanges: 1 }, labels: { slots: 'one' } };
+  beating.push(agents.use(await startScriptedAgent(controller, 'a', scanned, one)));
+  beating.push(agents.use(await startScriptedAgent(controller, 'b', scanned)));
 });
 after(async () => {
   await agents.disposeAsync();
@@ -116,6 +118,19 @@ test('what waits is answered when its controller ends', async () => {
   await refused;
 });
 
+test('a controller that has just begun to listen waits for a heartbeat before it calls hosts silent', async () => {
+  const silence = () => controller.context.store.pool.query(`update beats set at = now() - interval '1 hour'`);
+  const body = { name: 'patient', spec: { command: ['sleep'], constraint: 'host.id == "b"' } };
+  const fresh = await controller.another();
+  await silence();
+  await assert.rejects(fresh.client.call('sandboxCreate', { body, query: { waitMs: 200 } }), { code: 'NOT_PLACED', reason: /not ready/ });
+  await assert.rejects(controller.client.call('sandboxCreate', { body }), { code: 'NOT_PLACED' }, 'the old one knows');
+  const made = fresh.client.call('sandboxCreate', { body });
+  await sleep(300);
+  for (const agent of beating) agent.beat();
+  assert.equal((await made).state, 'running');
+});
+
 test('removing what runs needs force', async () => {
   const { client } = controller;
   const body = { name: 'kept', spec: { command: ['sleep'], constraint: 'host.id == "b"' } };
@@ -129,7 +144,9 @@ test('status counts the fleet and says what is wrong with it', async () => {
   assert.equal(status.database.ok && status.nats.ok, true);
   assert.ok(status.hosts.ready >= 2);
   assert.match(status.database.migration, /^0000_/);
-  assert.deepEqual(status.problems, []);
+  // The one whose agent was closed above, and made silent.
+  assert.equal(status.problems.length, 1);
+  assert.match(status.problems[0] ?? '', /^Host mute is not ready: no heartbeat for \d+ s\.$/);
 });
 
 test('events tell of it in order', async () => {
