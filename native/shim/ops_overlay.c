@@ -3,7 +3,9 @@
 #include "sys.h"
 #include "text.h"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 /* Names in the state directory are single parts, so that a plan cannot lead out of it. */
 static int valid_name(const char *name) {
@@ -45,14 +47,49 @@ static int mount_overlay(const struct plan_op *op, int lower, int upper, int wor
     return SYS(NR_FSMOUNT, fs, 1, SYS_ATTR_NOSUID | SYS_ATTR_NODEV);
 }
 
+/* In a mount namespace of its own: layers attached to its tree, where they can be seen by nobody else. The mount's fd or -errno. */
+static int attach_and_mount(const struct plan_op *op, int lower, int state) {
+    int result;
+    OWNED_FD root = SYS(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (root < 0) return root;
+    OWNED_FD dev = SYS(SYS_openat, root, "dev", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (dev < 0) return dev;
+    if ((result = sys_mount_setattr(root, 0, MS_PRIVATE, 1)) < 0) return result;
+    if ((result = sys_move_mount(lower, root)) < 0 || (result = sys_move_mount(state, dev)) < 0) return result;
+    OWNED_FD upper = SYS(SYS_openat, state, op->string[1], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (upper < 0) return upper;
+    OWNED_FD work = SYS(SYS_openat, state, op->string[2], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    return work < 0 ? work : mount_overlay(op, lower, upper, work);
+}
+
+/* Before 6.15 layers must be attached in the caller's mount namespace: so in a child's, made for this and gone with it. The overlay
+ * keeps copies of its layers of its own, and the descriptor table is shared, so the mount that it makes is ours. */
+static int mount_overlay_in_child(const struct work *work, const struct plan_op *op, int lower) {
+    int pidfd, status = 0;
+    OWNED_FD state = sys_clone_tree(work->state_fd, 0);
+    if (state < 0) return state;
+    int child = sys_clone(SYS_CLONE_NEWNS | SYS_CLONE_FILES, &pidfd);
+    if (child == 0) {
+        int mount = attach_and_mount(op, lower, state);
+        _exit(mount > 0 && mount <= 255 ? mount : 0); /* descriptors are few here, and 0 is the agent's */
+    }
+    if (child < 0) return child;
+    close(pidfd);
+    int result = SYS(SYS_wait4, child, &status, 0, NULL);
+    if (result < 0) return result;
+    return WIFEXITED(status) && WEXITSTATUS(status) > 0 ? WEXITSTATUS(status) : -EINVAL;
+}
+
 /* The lower directory with its owners mapped into the sandbox: what root owns on the host, root owns inside. Needs a file
- * system that can be idmapped, overlayfs on idmapped layers (5.19) and on detached mounts (6.15). */
+ * system that can be idmapped, and overlayfs on idmapped layers (5.19). */
 static int mount_idmapped(const struct work *work, const struct plan_op *op, int lower, int upper, int state_work) {
     OWNED_FD tree = sys_clone_tree(lower, 0);
     if (tree < 0) return tree;
-    struct sys_mount_attr attr = {SYS_ATTR_IDMAP | SYS_ATTR_RDONLY | SYS_ATTR_NOSUID | SYS_ATTR_NODEV, 0, 0, (uint64_t)work->userns_fd};
+    struct sys_mount_attr attr = {SYS_ATTR_IDMAP | SYS_ATTR_RDONLY | SYS_ATTR_NOSUID | SYS_ATTR_NODEV, 0, MS_PRIVATE, (uint64_t)work->userns_fd};
     int result = SYS(NR_MOUNT_SETATTR, tree, "", SYS_EMPTY_PATH, &attr, sizeof attr);
-    return result < 0 ? result : mount_overlay(op, tree, upper, state_work);
+    if (result < 0) return result;
+    result = mount_overlay(op, tree, upper, state_work);
+    return result == -EINVAL ? mount_overlay_in_child(work, op, tree) : result;
 }
 
 int op_overlay(struct work *work, const struct plan_op *op) {

@@ -47,6 +47,8 @@ static void hear_inner(struct run *run) {
         int fds[PLAN_SLOTS_MAX], count, pid;
         int result = channel_receive(run->channel, &message, fds, &count, &pid, MSG_DONTWAIT);
         if (result == -EAGAIN || result == -EINTR) return;
+        /* It ended with something of ours unread. Told once, before what it had said. */
+        if (result == -ECONNRESET) continue;
         if (result <= 0) {
             close_now(&run->channel);
             return;

@@ -122,6 +122,12 @@ test('a failing operation names its index and what it worked on', async () => {
   assert.deepEqual((await runToEnd(shims, plan, dirs.root)).lines, [`failed ${ENOENT} ${index} tree /no/such`]);
 });
 
+test('what the inner half says before it ends is heard, also where it left something unread', async () => {
+  const plan = shellPlan('true');
+  plan.operations = [{ op: 'mkdir', side: 'inner', path: '/x', mode: 0o755, followSymlinks: false }];
+  for (let round = 0; round < 30; round++) assert.deepEqual((await runToEnd(shims, plan, dirs.root)).lines, ['failed 9 0 mkdir /x']);
+});
+
 test('killed before it ran', async () => {
   const run = shims.run(shellPlan('sleep 600'), stateDirectory(dirs.root));
   run.send('kill');
