@@ -48,7 +48,17 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   };
 
   const generations = await openGenerations(stateDirectory, bootId);
-  const reporter = createReporter(identity, (report, ms) => linked().request('report', report, ms), log);
+  const greeting = createGreeting(
+    helloOf(settings, bootId, epoch, facts),
+    (hello, ms) => linked().request('hello', { v, host: hello }, ms),
+    log,
+  );
+  const reporter = createReporter(
+    identity,
+    (report, ms) => linked().request('report', report, ms),
+    (signal) => greeting.greet(signal),
+    log,
+  );
   const watch = createWatch({ native, generations, intervalMs: settings.scanIntervalMs, log, onModel: (model) => reporter.offer(model) });
   const outbox = createOutbox(
     (statuses, ms) => linked().request('status', { v, ...identity, statuses }, ms),
@@ -103,11 +113,6 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   const watching = watch.run(ending.signal);
   const working: Promise<void>[] = [watching];
   try {
-    const greeting = createGreeting(
-      helloOf(settings, bootId, epoch, facts),
-      (hello, ms) => linked().request('hello', { v, host: hello }, ms),
-      log,
-    );
     link = await openLink(
       {
         url: settings.natsUrl,

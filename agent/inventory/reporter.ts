@@ -42,7 +42,12 @@ export type Reporter = {
 };
 
 /** Opens nothing; `run` works. */
-export function createReporter(identity: ReporterIdentity, send: SendReport, log: Log): Reporter {
+export function createReporter(
+  identity: ReporterIdentity,
+  send: SendReport,
+  sayHello: (signal: AbortSignal) => Promise<void>,
+  log: Log,
+): Reporter {
   let committed: Model = emptyModel;
   let committedSeq = 0;
   let usedSeq = 0;
@@ -80,6 +85,7 @@ export function createReporter(identity: ReporterIdentity, send: SendReport, log
       const reply = await sendPage({ ...base, page, rows: part }, signal);
       if (reply === null || reply.result === 'resync') {
         needSnapshot = true;
+        if (reply !== null && kind === 'snapshot') await introduce(signal);
         return;
       }
       if (reply.result === 'refused') {
@@ -96,6 +102,12 @@ export function createReporter(identity: ReporterIdentity, send: SendReport, log
     }
     // Every page was staged and none committed the whole: some page got lost on the other side.
     needSnapshot = true;
+    await pause(backoffMs(attempts++, retryBaseMs, retryMaxMs), signal);
+  };
+
+  /** The whole was not enough: the database may have been restored to a time before this boot or this agent. */
+  const introduce = async (signal: AbortSignal): Promise<void> => {
+    await sayHello(signal);
     await pause(backoffMs(attempts++, retryBaseMs, retryMaxMs), signal);
   };
 

@@ -26,9 +26,10 @@ function modelOf(...pids: number[]): Model {
 
 async function withReporter(
   answer: (report: Report, index: number) => ReportReply['result'] | Promise<ReportReply['result']>,
-  act: (reporter: Reporter, sent: Report[]) => Promise<void>,
+  act: (reporter: Reporter, sent: Report[], hellos: () => number) => Promise<void>,
 ): Promise<void> {
   const sent: Report[] = [];
+  let hellos = 0;
   let inFlight = 0;
   const send: SendReport = async (report) => {
     inFlight += 1;
@@ -40,11 +41,14 @@ async function withReporter(
       inFlight -= 1;
     }
   };
-  const reporter = createReporter(identity, send, createLog('test', 'silent'));
+  const sayHello = async (): Promise<void> => {
+    hellos += 1;
+  };
+  const reporter = createReporter(identity, send, sayHello, createLog('test', 'silent'));
   const ending = new AbortController();
   const running = reporter.run(ending.signal);
   try {
-    await act(reporter, sent);
+    await act(reporter, sent, () => hellos);
   } finally {
     ending.abort();
     await running;
@@ -96,6 +100,18 @@ test('a controller in doubt gets the whole', () =>
       await reporter.whenCommitted(changed);
       assert.deepEqual(kinds(sent), ['snapshot 1', 'delta 2', 'snapshot 3']);
       assert.equal(sent[2]?.rows.processes.length, 2);
+    },
+  ));
+
+test('a controller that does not know this boot, even from the whole, hears hello before the next try', () =>
+  withReporter(
+    (_, index) => (index < 2 ? 'resync' : 'committed'),
+    async (reporter, sent, hellos) => {
+      const model = modelOf(1);
+      reporter.offer(model);
+      await reporter.whenCommitted(model);
+      assert.deepEqual(kinds(sent), ['snapshot 1', 'snapshot 2', 'snapshot 3']);
+      assert.equal(hellos(), 2);
     },
   ));
 
