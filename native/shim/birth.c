@@ -105,7 +105,7 @@ static int hand_over(struct run *run) {
         if (result == -EPIPE || result == -ECONNRESET) result = 0;
         if (result < 0) fail(&run->failure, result, -1, "hand_over", "-");
     }
-    for (int i = 0; i < message.slots; i++) close(fds[i]);
+    for (int i = 0; i < message.slots; i++) sys_close(fds[i]);
     close_now(&work.userns_fd);
     return result;
 }
@@ -116,22 +116,22 @@ static int open_streams(struct run *run, int output[LOGS]) {
     uint32_t gid = plan_outside_id(run->plan->gid_map, run->plan->gid_maps, run->plan->gid);
     for (int i = 0; i < LOGS; i++) {
         int ends[2];
-        int result = sys_result(pipe2(ends, O_CLOEXEC));
+        int result = SYS(SYS_pipe2, ends, O_CLOEXEC);
         if (result < 0) return result;
         run->log[i].pipe = ends[0];
         output[i] = ends[1];
         if ((result = SYS(SYS_fcntl, ends[0], F_SETFL, O_NONBLOCK)) < 0) return result;
-        if (geteuid() == 0) SYS(SYS_fchown, ends[1], uid, gid);
+        if (sys_geteuid() == 0) SYS(SYS_fchown, ends[1], uid, gid);
     }
     return 0;
 }
 
 static int open_channels(int channel[2], int report[2]) {
     int on = 1;
-    int result = sys_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel));
+    int result = SYS(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel);
     if (result < 0) return result;
-    if ((result = sys_result(setsockopt(channel[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))) < 0) return result;
-    if ((result = sys_result(pipe2(report, O_CLOEXEC))) < 0) return result;
+    if ((result = SYS(SYS_setsockopt, channel[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on)) < 0) return result;
+    if ((result = SYS(SYS_pipe2, report, O_CLOEXEC)) < 0) return result;
     return SYS(SYS_fcntl, report[0], F_SETFL, O_NONBLOCK);
 }
 
@@ -148,8 +148,8 @@ int run_birth(struct run *run) {
 
     run->init_pid = sys_clone(run->plan->namespaces & ~(uint64_t)SYS_CLONE_NEWCGROUP, &run->init_pidfd);
     if (run->init_pid == 0) {
-        close(CONTROL_FD);
-        close(channel[0]);
+        sys_close(CONTROL_FD);
+        sys_close(channel[0]);
         inner_main(run->plan, channel[1], report[1], output);
     }
     if (run->init_pid < 0) {
@@ -158,13 +158,13 @@ int run_birth(struct run *run) {
     }
     run->channel = channel[0];
     run->report = report[0];
-    close(channel[1]);
-    close(report[1]);
-    for (int i = 0; i < LOGS; i++) close(output[i]);
+    sys_close(channel[1]);
+    sys_close(report[1]);
+    for (int i = 0; i < LOGS; i++) sys_close(output[i]);
 
     result = map_ids(run->plan, run->init_pid, &run->failure);
     /* From here on nobody needs to look into this process; before, a plain user's id maps could not have been written. */
-    if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) result = fail(&run->failure, errno, -1, "dumpable", "-");
+    if (result == 0 && (result = SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0)) < 0) fail(&run->failure, result, -1, "dumpable", "-");
     if (result == 0) result = hand_over(run);
     if (result == 0 && (run->listener = listener_open()) < 0) result = fail(&run->failure, run->listener, -1, "listen", "shim.sock");
     if (result == 0) return 0;

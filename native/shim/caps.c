@@ -20,11 +20,11 @@ int caps_bound(void) {
     /* By what this kernel knows, not by what the headers knew: a drop is EINVAL just past cap_last_cap, and this works also where
    * /proc hides or fakes that file. */
     for (unsigned long cap = 0; cap < 64; cap++) {
-        int result = sys_result(prctl(PR_CAPBSET_DROP, cap, 0, 0, 0));
+        int result = SYS(SYS_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
         if (result == -EINVAL && cap > CAP_SETPCAP) break;
         if (result < 0) return result;
     }
-    int result = sys_result(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
+    int result = SYS(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     if (result < 0) return result;
     return caps_set(CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID));
 }

@@ -32,8 +32,14 @@ int channel_send(int channel, const struct message *message, const int *fds, int
         rights->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
         memcpy(CMSG_DATA(rights), fds, sizeof(int) * (size_t)count);
     }
-    ssize_t sent = sendmsg(channel, &header, MSG_NOSIGNAL);
-    return sent < 0 ? -errno : 0;
+    int sent = SYS(SYS_sendmsg, channel, &header, MSG_NOSIGNAL);
+    return sent < 0 ? sent : 0;
+}
+
+/* As CMSG_NXTHDR, which is a function in some libcs. What it walks is the kernel's. */
+static struct cmsghdr *next(const struct msghdr *header, struct cmsghdr *c) {
+    size_t used = (size_t)((char *)c - (char *)header->msg_control) + CMSG_ALIGN(c->cmsg_len);
+    return used + sizeof *c > header->msg_controllen ? NULL : (struct cmsghdr *)((char *)header->msg_control + used);
 }
 
 int channel_receive(int channel, struct message *message, int *fds, int *count, int *pid, int flags) {
@@ -42,9 +48,9 @@ int channel_receive(int channel, struct message *message, int *fds, int *count, 
     struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
   *count = 0;
   *pid = 0;
-    ssize_t n = recvmsg(channel, &header, MSG_CMSG_CLOEXEC | flags);
-    if (n < 0) return -errno;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c != NULL; c = CMSG_NXTHDR(&header, c)) {
+    int n = SYS(SYS_recvmsg, channel, &header, MSG_CMSG_CLOEXEC | flags);
+    if (n < 0) return n;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c != NULL; c = next(&header, c)) {
         if (c->cmsg_level != SOL_SOCKET) continue;
         if (c->cmsg_type == SCM_RIGHTS) {
       *count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
@@ -56,8 +62,8 @@ int channel_receive(int channel, struct message *message, int *fds, int *count, 
         }
     }
     if (n == 0) return 0;
-    if (n != (ssize_t)sizeof *message || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-        for (int i = 0; i < *count; i++) close(fds[i]);
+    if (n != (int)sizeof *message || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+        for (int i = 0; i < *count; i++) sys_close(fds[i]);
     *count = 0;
         return -EPROTO;
     }

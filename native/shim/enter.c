@@ -31,14 +31,14 @@ static int take_outside_ids(const struct plan *plan) {
     uint32_t uid = plan_outside_id(plan->uid_map, plan->uid_maps, 0), gid = plan_outside_id(plan->gid_map, plan->gid_maps, 0);
     int result;
     if (uid == PLAN_NO_ID || gid == PLAN_NO_ID) return -EINVAL;
-    if (geteuid() != 0 || uid == 0) return 0;
+    if (sys_geteuid() != 0 || uid == 0) return 0;
     for (int fd = 0; fd <= 2; fd++) { /* so that /dev/stdout can be opened again inside */
         struct stat st;
-        if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+        if (SYS(SYS_fstat, fd, &st) == 0 && S_ISFIFO(st.st_mode))
             SYS(SYS_fchown, fd, plan_outside_id(plan->uid_map, plan->uid_maps, plan->uid),
                     plan_outside_id(plan->gid_map, plan->gid_maps, plan->gid));
     }
-    if ((result = sys_result(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))) < 0) return result;
+    if ((result = SYS(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0)) < 0) return result;
     if ((result = SYS(SYS_setresgid, gid, gid, gid)) < 0) return result;
     if ((result = SYS(SYS_setresuid, uid, uid, uid)) < 0) return result;
     return caps_set(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_CHROOT) | CAP_BIT(CAP_SYS_PTRACE));
@@ -47,9 +47,9 @@ static int take_outside_ids(const struct plan *plan) {
 static int join(const struct plan *plan, struct failure *failure) {
     int result = take_outside_ids(plan);
     if (result < 0) return fail(failure, result, -1, "ids", "-");
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) return fail(failure, EPERM, -1, "dumpable", "-");
+    if (SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || SYS(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) return fail(failure, EPERM, -1, "dumpable", "-");
     if ((result = SYS(SYS_setns, TARGET_FD, (int)plan->namespaces)) < 0) return fail(failure, result, -1, "setns", "-");
-    close(TARGET_FD);
+    sys_close(TARGET_FD);
     if ((result = SYS(SYS_setresgid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "gid 0");
     if ((result = SYS(SYS_setresuid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "uid 0");
     return 0;
@@ -58,7 +58,7 @@ static int join(const struct plan *plan, struct failure *failure) {
 __attribute__((noreturn)) static void child_main(const struct plan *plan, int report) {
     struct work work;
     struct failure failure;
-    close(CONTROL_FD);
+    sys_close(CONTROL_FD);
     work_init(&work, plan);
     if (interpret(&work, PLAN_INNER, &failure) < 0) exec_failed(report, &failure);
     exec_command(plan, report, 1);
@@ -66,28 +66,28 @@ __attribute__((noreturn)) static void child_main(const struct plan *plan, int re
 
 static int start(const struct plan *plan, struct entered *entered, struct failure *failure) {
     int report[2];
-    int result = sys_result(pipe2(report, O_CLOEXEC));
+    int result = SYS(SYS_pipe2, report, O_CLOEXEC);
     if (result < 0) return fail(failure, result, -1, "pipe", "-");
     entered->pid = sys_clone(0, &entered->pidfd);
     if (entered->pid == 0) {
-        close(report[0]);
+        sys_close(report[0]);
         child_main(plan, report[1]);
     }
-    close(report[1]);
+    sys_close(report[1]);
     if (entered->pid < 0) return fail(failure, entered->pid, -1, "fork", "-");
     entered->report = report[0];
     SYS(SYS_fcntl, report[0], F_SETFL, O_NONBLOCK);
     /* The streams are the command's alone now: the agent must see their end. */
-    close(0);
-    close(1);
-    close(2);
+    sys_close(0);
+    sys_close(1);
+    sys_close(2);
     result = caps_set(CAP_BIT(CAP_KILL));
     return result < 0 ? fail(failure, result, -1, "capabilities", "-") : 0;
 }
 
 /* Its process group, while its pid is still ours to name: it is not reaped yet. */
 static void kill_all(const struct entered *entered) {
-    kill(-entered->pid, SIGKILL);
+    SYS(SYS_kill, -entered->pid, SIGKILL);
     SYS(NR_PIDFD_SEND_SIGNAL, entered->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -117,7 +117,7 @@ static int supervise(struct entered *entered, struct failure *failure) {
             int result = exec_report(entered->report, failure);
             if (result != 0) close_now(&entered->report);
             if (result < 0) failed = 1;
-            if (result > 0) connection_send_running(&entered->agent, getpid(), entered->pid);
+            if (result > 0) connection_send_running(&entered->agent, SYS(SYS_getpid), entered->pid);
         }
         if (polled[2].revents != 0 && connection_read(&entered->agent, serve, entered) < 0) close_now(&entered->agent.fd);
         if (entered->agent.fd < 0 && polled[0].revents == 0) kill_all(entered); /* nobody is left to read what it says */

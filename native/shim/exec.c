@@ -23,7 +23,7 @@ static int take_ids(const struct plan *plan) {
 static int enter_directory(const char *cwd) {
     char path[PATH_SIZE];
     if (cwd[0] != '/') return -EINVAL;
-    int result = sys_result(chdir(cwd));
+    int result = SYS(SYS_chdir, cwd);
     if (result < 0) return result;
     if ((result = SYS(SYS_getcwd, path, sizeof path)) < 0) return result;
     return path[0] == '/' ? 0 : -EXDEV;
@@ -36,7 +36,7 @@ static const char *search_path(const struct plan *plan) {
 }
 
 static int execute(const struct plan *plan, const char *path) {
-    return sys_result(execve(path, (char *const *)plan->argv, (char *const *)plan->envp));
+    return SYS(SYS_execve, path, (char *const *)plan->argv, (char *const *)plan->envp);
 }
 
 /* As execvp(3), but inside the root, by the command's own PATH, and without its shell for what is no executable. */
@@ -64,7 +64,7 @@ static int search_and_execute(const struct plan *plan) {
 void exec_failed(int report, const struct failure *failure) {
     /* Under PIPE_BUF, so written whole or not at all. */
     SYS(SYS_write, report, failure, sizeof *failure);
-    _exit(127);
+    sys_exit(127);
 }
 
 int exec_report(int report, struct failure *failure) {
@@ -87,10 +87,10 @@ void exec_command(const struct plan *plan, int report, int die_with_parent) {
         report = REPORT_FD;
     }
     signals_default();
-    if ((result = sys_result(setsid())) < 0) fail(&failure, result, -1, "setsid", "-");
+    if ((result = SYS(SYS_setsid)) < 0) fail(&failure, result, -1, "setsid", "-");
     else if ((result = take_ids(plan)) < 0) fail(&failure, result, -1, "ids", "-");
     else if ((result = caps_set(0)) < 0) fail(&failure, result, -1, "capabilities", "-");
-    else if (die_with_parent && (result = sys_result(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))) < 0)
+    else if (die_with_parent && (result = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) < 0)
         fail(&failure, result, -1, "death_signal", "-");
     else if ((result = enter_directory(plan->cwd)) < 0) fail(&failure, result, -1, "cwd", plan->cwd);
     else if ((result = sys_close_range(REPORT_FD + 1)) < 0) fail(&failure, result, -1, "close_range", "-");

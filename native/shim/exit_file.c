@@ -10,7 +10,7 @@ int exit_file_write(int state_fd, int code, int signal) {
     struct timespec now = {0, 0};
     int result;
 
-    clock_gettime(CLOCK_REALTIME, &now);
+    SYS(SYS_clock_gettime, CLOCK_REALTIME, &now);
     text_add(&text, "nsfleet-exit 1\ncode ");
     text_number(&text, code);
     text_add(&text, "\nsignal ");
@@ -22,9 +22,9 @@ int exit_file_write(int state_fd, int code, int signal) {
     OWNED_FD file = SYS(SYS_openat, state_fd, "exit.tmp", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file < 0) return file;
     if ((result = SYS(SYS_write, file, content, text.length)) < 0) return result;
-    if ((result = sys_result(fsync(file))) < 0) return result;
+    if ((result = SYS(SYS_fsync, file)) < 0) return result;
     if ((result = SYS(SYS_renameat2, state_fd, "exit.tmp", state_fd, "exit", 0)) < 0) return result;
     /* The descriptor we were given may be O_PATH, which cannot be synced. */
     OWNED_FD dir = SYS(SYS_openat, state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    return dir < 0 ? dir : sys_result(fsync(dir));
+    return dir < 0 ? dir : SYS(SYS_fsync, dir);
 }

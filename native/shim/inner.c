@@ -24,7 +24,7 @@ __attribute__((noreturn)) static void give_up(int channel, const struct failure 
     message.type = MESSAGE_FAILED;
     message.failure = *failure;
     channel_send(channel, &message, NULL, 0);
-    _exit(1);
+    sys_exit(1);
 }
 
 static void note(const struct plan_op *op, const char *words) {
@@ -39,7 +39,7 @@ static void note(const struct plan_op *op, const char *words) {
 static int fetch_slots(struct work *work) {
     struct message message;
     int fds[PLAN_SLOTS_MAX], count, pid;
-    if (channel_receive(inner_channel, &message, fds, &count, &pid, 0) != 1) _exit(1);
+    if (channel_receive(inner_channel, &message, fds, &count, &pid, 0) != 1) sys_exit(1);
     if (message.type != MESSAGE_SLOTS || count != message.slots) return -EPROTO;
     for (int i = 0; i < count; i++) work->slot[message.slot[i]] = fds[i];
     return 0;
@@ -51,14 +51,14 @@ static int come_alive(const struct plan *plan, int channel, struct failure *fail
     int fds[PLAN_SLOTS_MAX], count, pid, result;
     char byte;
 
-    if (channel_receive(channel, &message, fds, &count, &pid, 0) != 1 || message.type != MESSAGE_GO) _exit(1);
+    if (channel_receive(channel, &message, fds, &count, &pid, 0) != 1 || message.type != MESSAGE_GO) sys_exit(1);
     if (!plan->setgroups_deny && (result = SYS(SYS_setgroups, 0, NULL)) < 0) return fail(failure, result, -1, "ids", "setgroups");
     if ((result = SYS(SYS_setresgid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "gid 0");
     if ((result = SYS(SYS_setresuid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "uid 0");
     /* Without its supervisor a sandbox would run unseen. Set after the ids, whose change clears it; then checked. */
-    if ((result = sys_result(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))) < 0) return fail(failure, result, -1, "death_signal", "-");
-    if (recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) _exit(1);
-    prctl(PR_SET_NAME, "nsfleet-init", 0, 0, 0);
+    if ((result = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) < 0) return fail(failure, result, -1, "death_signal", "-");
+    if (SYS(SYS_recvfrom, channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0) sys_exit(1);
+    SYS(SYS_prctl, PR_SET_NAME, "nsfleet-init", 0, 0, 0);
     return 0;
 }
 
@@ -86,13 +86,13 @@ __attribute__((noreturn)) static void command_main(const struct plan *plan) {
     struct failure failure;
     memset(&message, 0, sizeof message);
     message.type = MESSAGE_COMMAND;
-    int self = SYS(NR_PIDFD_OPEN, getpid(), 0);
+    int self = SYS(NR_PIDFD_OPEN, SYS(SYS_getpid), 0);
     int result = self < 0 ? self : channel_send(INIT_CHANNEL_FD, &message, &self, 1);
     if (result < 0) {
         fail(&failure, result, -1, "command_pidfd", "-");
         exec_failed(INIT_REPORT_FD, &failure);
     }
-    close(INIT_CHANNEL_FD);
+    sys_close(INIT_CHANNEL_FD);
     exec_command(plan, INIT_REPORT_FD, 0);
 }
 
@@ -103,20 +103,20 @@ __attribute__((noreturn)) static void init_main(int command) {
     memset(&message, 0, sizeof message);
     message.type = MESSAGE_EXITED;
     signals_block();
-    close(0);
-    close(1);
-    close(2);
-    close(INIT_REPORT_FD);
-    if (caps_set(0) < 0) _exit(1);
+    sys_close(0);
+    sys_close(1);
+    sys_close(2);
+    sys_close(INIT_REPORT_FD);
+    if (caps_set(0) < 0) sys_exit(1);
     for (;;) {
         int pid = SYS(SYS_wait4, -1, &status, 0, NULL);
         if (pid == command) break;
-        if (pid == -ECHILD) _exit(1);
+        if (pid == -ECHILD) sys_exit(1);
     }
     message.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     message.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     channel_send(INIT_CHANNEL_FD, &message, NULL, 0);
-    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    sys_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
 void inner_main(const struct plan *plan, int channel, int report, const int output[LOGS]) {
@@ -143,6 +143,6 @@ void inner_main(const struct plan *plan, int channel, int report, const int outp
         fail(&failure, command, -1, "fork", "-");
         give_up(INIT_CHANNEL_FD, &failure);
     }
-    close(pidfd);
+    sys_close(pidfd);
     init_main(command);
 }

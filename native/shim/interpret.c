@@ -3,36 +3,40 @@
 #include <errno.h>
 #include <stddef.h>
 
-static int (*const executors[OP_COUNT])(struct work *, const struct plan_op *) = {
-        [OP_TREE] = op_tree,
-        [OP_OVERLAY] = op_overlay,
-        [OP_STATE_MKDIR] = op_state_mkdir,
-        [OP_PROPAGATION] = op_propagation,
-        [OP_ROOT] = op_root,
-        [OP_TMPFS] = op_tmpfs,
-        [OP_ATTACH] = op_attach,
-        [OP_PROC] = op_proc,
-        [OP_DEVPTS] = op_devpts,
-        [OP_MQUEUE] = op_mqueue,
-        [OP_MKDIR] = op_mkdir,
-        [OP_SYMLINK] = op_symlink,
-        [OP_FILE] = op_file,
-        [OP_MASK] = op_mask,
-        [OP_READONLY] = op_readonly,
-        [OP_PIVOT_ROOT] = op_pivot_root,
-        [OP_REMOUNT_READONLY] = op_remount_readonly,
-        [OP_HOSTNAME] = op_hostname,
-        [OP_DOMAINNAME] = op_domainname,
-        [OP_LOOPBACK_UP] = op_loopback_up,
-        [OP_UNSHARE] = op_unshare,
-        [OP_SYSCTL] = op_sysctl,
-        [OP_DUMPABLE] = op_dumpable,
-        [OP_NO_NEW_PRIVS] = op_no_new_privs,
-        [OP_DROP_CAPABILITIES] = op_drop_capabilities,
-        [OP_SESSION_KEYRING] = op_session_keyring,
-        [OP_RLIMIT] = op_rlimit,
-        [OP_UMASK] = op_umask,
-};
+/* A switch, not a table: pointers in a table are what a position-independent program has to relocate at every start. */
+static int execute(struct work *work, const struct plan_op *op) {
+    switch (op->op) {
+        case OP_TREE: return op_tree(work, op);
+        case OP_OVERLAY: return op_overlay(work, op);
+        case OP_STATE_MKDIR: return op_state_mkdir(work, op);
+        case OP_PROPAGATION: return op_propagation(work, op);
+        case OP_ROOT: return op_root(work, op);
+        case OP_TMPFS: return op_tmpfs(work, op);
+        case OP_ATTACH: return op_attach(work, op);
+        case OP_PROC: return op_proc(work, op);
+        case OP_DEVPTS: return op_devpts(work, op);
+        case OP_MQUEUE: return op_mqueue(work, op);
+        case OP_MKDIR: return op_mkdir(work, op);
+        case OP_SYMLINK: return op_symlink(work, op);
+        case OP_FILE: return op_file(work, op);
+        case OP_MASK: return op_mask(work, op);
+        case OP_READONLY: return op_readonly(work, op);
+        case OP_PIVOT_ROOT: return op_pivot_root(work, op);
+        case OP_REMOUNT_READONLY: return op_remount_readonly(work, op);
+        case OP_HOSTNAME: return op_hostname(work, op);
+        case OP_DOMAINNAME: return op_domainname(work, op);
+        case OP_LOOPBACK_UP: return op_loopback_up(work, op);
+        case OP_UNSHARE: return op_unshare(work, op);
+        case OP_SYSCTL: return op_sysctl(work, op);
+        case OP_DUMPABLE: return op_dumpable(work, op);
+        case OP_NO_NEW_PRIVS: return op_no_new_privs(work, op);
+        case OP_DROP_CAPABILITIES: return op_drop_capabilities(work, op);
+        case OP_SESSION_KEYRING: return op_session_keyring(work, op);
+        case OP_RLIMIT: return op_rlimit(work, op);
+        case OP_UMASK: return op_umask(work, op);
+    }
+    return -EBADMSG;
+}
 
 void work_init(struct work *work, const struct plan *plan) {
     work->plan = plan;
@@ -55,7 +59,7 @@ int interpret(struct work *work, enum plan_side side, struct failure *failure) {
     for (unsigned i = 0; i < work->plan->ops; i++) {
         const struct plan_op *op = &work->plan->op[i];
         if (op->side != side) continue;
-        int result = executors[op->op](work, op);
+        int result = execute(work, op);
         if (result < 0) return fail(failure, result, (int)i, plan_op_name(op->op), op->strings > 0 ? op->string[0] : "-");
     }
     return 0;

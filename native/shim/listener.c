@@ -13,10 +13,10 @@ int listener_open(void) {
     OWNED_FD fd = SYS(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return fd;
     SYS(SYS_unlinkat, STATE_FD, "shim.sock", 0); /* of a try that was killed */
-    mode_t old = umask(0177);
-    int result = sys_result(bind(fd, (struct sockaddr *)&address, sizeof address));
-    umask(old);
-    if (result < 0 || (result = sys_result(listen(fd, CONNECTIONS_MAX))) < 0) return result;
+    mode_t old = SYS(SYS_umask, 0177);
+    int result = SYS(SYS_bind, fd, (struct sockaddr *)&address, sizeof address);
+    SYS(SYS_umask, old);
+    if (result < 0 || (result = SYS(SYS_listen, fd, CONNECTIONS_MAX)) < 0) return result;
     result = fd;
     fd = -1;
     return result;

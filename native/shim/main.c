@@ -38,14 +38,14 @@ int main(int argc, char **argv) {
     int entering = argc == 2 && strcmp(argv[1], "enter") == 0;
     if (!entering && (argc != 2 || strcmp(argv[1], "run") != 0)) return 2;
     /* A plain user's id maps are written through /proc/<child>, which only a dumpable process leaves to its user. */
-    if (entering || geteuid() == 0) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    prctl(PR_SET_NAME, "nsfleet-shim", 0, 0, 0);
+    if (entering || sys_geteuid() == 0) SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+    SYS(SYS_prctl, PR_SET_NAME, "nsfleet-shim", 0, 0, 0);
     signals_supervise();
-    setsid(); /* fails only for a session leader, which is as good */
-    if (geteuid() == 0) SYS(SYS_setgroups, 0, NULL);
-    umask(0); /* every file and directory is made with the mode that it names */
+    SYS(SYS_setsid); /* fails only for a session leader, which is as good */
+    if (sys_geteuid() == 0) SYS(SYS_setgroups, 0, NULL);
+    SYS(SYS_umask, 0); /* every file and directory is made with the mode that it names */
     /* Only what is ours, whoever started this. */
     sys_close_range(6);
-    for (unsigned fd = PLAN_FD; fd <= STATE_FD; fd++) fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    for (unsigned fd = PLAN_FD; fd <= STATE_FD; fd++) SYS(SYS_fcntl, (int)fd, F_SETFD, FD_CLOEXEC);
     return entering ? enter_main(&plan) : run_main();
 }

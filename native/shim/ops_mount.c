@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 static uint64_t attributes(const struct plan_op *op) {
@@ -28,6 +27,11 @@ static int open_host_path(const struct plan_op *op) {
     return sys_openat2(AT_FDCWD, op->string[0], (uint64_t)flags, 0, SYS_RESOLVE_NO_MAGICLINKS);
 }
 
+/* As stat(2) tells it; makedev(3) is a function in some libcs. */
+static uint64_t device_number(uint64_t major, uint64_t minor) {
+    return (major & 0xfff) << 8 | (minor & 0xff) | (major & ~0xfffull) << 32 | (minor & ~0xffull) << 12;
+}
+
 int op_tree(struct work *work, const struct plan_op *op) {
     unsigned recursive = (op->flags & PF_RECURSIVE) != 0;
     struct stat st;
@@ -35,10 +39,10 @@ int op_tree(struct work *work, const struct plan_op *op) {
     OWNED_FD path = open_host_path(op);
     if (path == -ENOENT && (op->flags & PF_OPTIONAL) != 0) return 0;
     if (path < 0) return path;
-    if ((result = sys_result(fstat(path, &st))) < 0) return result;
+    if ((result = SYS(SYS_fstat, path, &st)) < 0) return result;
     if (S_ISLNK(st.st_mode)) return -ELOOP;
     /* A sandbox's /dev must hold these very devices: a file of the name would be written to, or worse, read as random. */
-    if ((op->flags & PF_DEVICE) != 0 && (!S_ISCHR(st.st_mode) || st.st_rdev != makedev((unsigned)op->a, (unsigned)op->b)))
+    if ((op->flags & PF_DEVICE) != 0 && (!S_ISCHR(st.st_mode) || st.st_rdev != device_number(op->a, op->b)))
         return -ENODEV;
     OWNED_FD tree = sys_clone_tree(path, recursive);
     if (tree < 0) return tree;
@@ -157,12 +161,12 @@ int op_mask(struct work *work, const struct plan_op *op) {
     int result;
     OWNED_FD target = target_open(work, op, op->string[0], 0);
     if (target < 0) return target == -ENOENT ? 0 : target;
-    if ((result = sys_result(fstat(target, &st))) < 0) return result;
+    if ((result = SYS(SYS_fstat, target, &st)) < 0) return result;
     if (S_ISDIR(st.st_mode)) {
         int mount = mask_directory(work);
         if (mount < 0) return mount;
         result = sys_move_mount(mount, target);
-        if (mount != work->mask_fd) close(mount);
+        if (mount != work->mask_fd) sys_close(mount);
         return result;
     }
     /* The host's /dev/null by descriptor, its device number checked: what the sandbox's /dev holds is not asked. */
@@ -193,10 +197,10 @@ int op_pivot_root(struct work *work, const struct plan_op *op) {
     (void)op;
     OWNED_FD old = SYS(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (old < 0) return old;
-    if ((result = sys_result(fchdir(work->root_fd))) < 0) return result;
+    if ((result = SYS(SYS_fchdir, work->root_fd)) < 0) return result;
     /* Both arguments ".": the old root ends up on top of the new one, and no directory is needed for it. */
     if ((result = SYS(SYS_pivot_root, ".", ".")) < 0) return result;
-    if ((result = sys_result(fchdir(old))) < 0) return result;
-    if ((result = sys_result(umount2(".", MNT_DETACH))) < 0) return result;
-    return sys_result(chdir("/"));
+    if ((result = SYS(SYS_fchdir, old)) < 0) return result;
+    if ((result = SYS(SYS_umount2, ".", MNT_DETACH)) < 0) return result;
+    return SYS(SYS_chdir, "/");
 }

@@ -71,10 +71,10 @@ static int mount_overlay_in_child(const struct work *work, const struct plan_op 
     int child = sys_clone(SYS_CLONE_NEWNS | SYS_CLONE_FILES, &pidfd);
     if (child == 0) {
         int mount = attach_and_mount(op, lower, state);
-        _exit(mount > 0 && mount <= 255 ? mount : 0); /* descriptors are few here, and 0 is the agent's */
+        sys_exit(mount > 0 && mount <= 255 ? mount : 0); /* descriptors are few here, and 0 is the agent's */
     }
     if (child < 0) return child;
-    close(pidfd);
+    sys_close(pidfd);
     int result = SYS(SYS_wait4, child, &status, 0, NULL);
     if (result < 0) return result;
     return WIFEXITED(status) && WEXITSTATUS(status) > 0 ? WEXITSTATUS(status) : -EINVAL;
@@ -98,7 +98,7 @@ int op_overlay(struct work *work, const struct plan_op *op) {
     if (!valid_name(op->string[1]) || !valid_name(op->string[2])) return -EINVAL;
     OWNED_FD lower = sys_openat2(AT_FDCWD, op->string[0], O_PATH | O_NOFOLLOW, 0, SYS_RESOLVE_NO_MAGICLINKS);
     if (lower < 0) return lower;
-    if ((result = sys_result(fstat(lower, &st))) < 0) return result;
+    if ((result = SYS(SYS_fstat, lower, &st)) < 0) return result;
     if (S_ISLNK(st.st_mode)) return -ELOOP;
     if (!S_ISDIR(st.st_mode)) return -ENOTDIR;
     OWNED_FD upper = SYS(SYS_openat, work->state_fd, op->string[1], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);

@@ -53,12 +53,12 @@ int op_sysctl(struct work *work, const struct plan_op *op) {
 
 int op_dumpable(struct work *work, const struct plan_op *op) {
     (void)work;
-    return op->a > 1 ? -EINVAL : sys_result(prctl(PR_SET_DUMPABLE, (unsigned long)op->a, 0, 0, 0));
+    return op->a > 1 ? -EINVAL : SYS(SYS_prctl, PR_SET_DUMPABLE, (unsigned long)op->a, 0, 0, 0);
 }
 
 int op_no_new_privs(struct work *work, const struct plan_op *op) {
     (void)work, (void)op;
-    return sys_result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    return SYS(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
 int op_drop_capabilities(struct work *work, const struct plan_op *op) {
@@ -85,6 +85,6 @@ int op_rlimit(struct work *work, const struct plan_op *op) {
 
 int op_umask(struct work *work, const struct plan_op *op) {
     (void)work;
-    umask((mode_t)(op->mode & 0777));
+    SYS(SYS_umask, (mode_t)(op->mode & 0777));
     return 0;
 }

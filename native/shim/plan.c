@@ -13,7 +13,7 @@ enum { HOST = 1, INNER = 2, BOTH = 3 }; /* bits of (1 << side) >> 1 */
 
 /* What an operation of each type must look like on the wire. */
 static const struct shape {
-    const char *name;
+    char name[20]; /* in place: a pointer would have to be relocated at every start */
     uint8_t sides, strings, slot; /* slot: 0 none, 1 needed, 2 may be -1 */
 } shapes[OP_COUNT] = {
         [OP_TREE] = {"tree", BOTH, 1, 1},
@@ -47,7 +47,7 @@ static const struct shape {
 };
 
 const char *plan_op_name(unsigned op) {
-    return op < OP_COUNT && shapes[op].name != NULL ? shapes[op].name : "unknown";
+    return op < OP_COUNT && shapes[op].name[0] != 0 ? shapes[op].name : "unknown";
 }
 
 uint32_t plan_outside_id(const struct plan_map *map, unsigned maps, uint32_t inside) {

@@ -3,7 +3,27 @@
 #include "sys.h"
 
 #include <signal.h>
-#include <string.h>
+
+/* As the kernel has it; libc's struct sigaction differs. */
+struct kernel_sigaction {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
+#if defined(__x86_64__)
+/* The one architecture whose kernel does not bring its own way back from a handler. */
+#define KERNEL_SA_RESTORER 0x04000000ul
+void signals_return(void);
+__asm__(".text\n"
+        ".hidden signals_return\n"
+        ".type signals_return, @function\n"
+        "signals_return:\n"
+        "    movl $15, %eax\n" /* SYS_rt_sigreturn */
+        "    syscall\n"
+        ".size signals_return, .-signals_return\n");
+#endif
 
 volatile int signals_terminated;
 
@@ -13,15 +33,15 @@ static void terminate(int signal) {
 }
 
 static void set(int signal, void (*handler)(int)) {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = handler;
-    sigaction(signal, &action, NULL);
+    struct kernel_sigaction action = {.handler = handler};
+#if defined(__x86_64__)
+    action.flags = KERNEL_SA_RESTORER;
+    action.restorer = signals_return;
+#endif
+    SYS(SYS_rt_sigaction, signal, &action, NULL, sizeof action.mask);
 }
 
-static void set_mask(unsigned char byte) {
-    uint64_t mask;
-    memset(&mask, byte, sizeof mask);
+static void set_mask(uint64_t mask) {
     SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
 }
 
@@ -30,11 +50,7 @@ void signals_supervise(void) {
     for (unsigned i = 0; i < sizeof ignored / sizeof *ignored; i++) set(ignored[i], SIG_IGN);
     set(SIGTERM, terminate);
     set(SIGCHLD, SIG_DFL);
-    set_mask(0);
-    sigset_t term;
-    sigemptyset(&term);
-    sigaddset(&term, SIGTERM);
-    sigprocmask(SIG_BLOCK, &term, NULL);
+    set_mask(1ull << (SIGTERM - 1));
 }
 
 int signals_poll(struct pollfd *polled, unsigned count) {
@@ -49,5 +65,5 @@ void signals_default(void) {
 }
 
 void signals_block(void) {
-    set_mask(0xff);
+    set_mask(~0ull);
 }

@@ -2,7 +2,7 @@
 #define NSFLEET_SHIM_SIGNALS_H
 
 /* Set by SIGTERM, which ends what this shim parents. */
-extern volatile int signals_terminated;
+extern __attribute__((visibility("hidden"))) volatile int signals_terminated;
 
 /* As the parent of a sandbox: SIGHUP, SIGINT, SIGQUIT and SIGPIPE are ignored. SIGTERM is blocked but in signals_poll, so that none
  * is missed between looking and waiting; it sets signals_terminated. */

@@ -58,7 +58,7 @@ static void hear_inner(struct run *run) {
             run->command_pidfd = fds[0];
             continue;
         }
-        for (int i = 0; i < count; i++) close(fds[i]);
+        for (int i = 0; i < count; i++) sys_close(fds[i]);
         message.failure.step[sizeof message.failure.step - 1] = message.failure.detail[sizeof message.failure.detail - 1] = 0;
         if (message.type == MESSAGE_FAILED) set_failed(run, &message.failure);
         if (message.type == MESSAGE_NOTE && run->state == STATE_STARTING) note(run, &message.failure);
@@ -104,7 +104,7 @@ static void admit(struct run *run) {
     char line[96];
     struct text text = TEXT(line);
     OWNED_FD fd = SYS(SYS_accept4, run->listener, NULL, NULL, SOCK_CLOEXEC);
-    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid != geteuid()) return;
+    if (fd < 0 || SYS(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid != sys_geteuid()) return;
     for (int i = 0; i < CONNECTIONS_MAX; i++) {
         struct connection *free = &run->connection[i];
         if (free->fd >= 0) continue;
@@ -112,7 +112,7 @@ static void admit(struct run *run) {
         free->length = 0;
         fd = -1;
         text_add(&text, "nsfleet-shim 1 ");
-        text_number(&text, getpid());
+        text_number(&text, SYS(SYS_getpid));
         text_add(&text, " ");
         text_number(&text, run->init_pid);
         text_add(&text, " ");

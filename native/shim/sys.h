@@ -1,14 +1,16 @@
-/* Kernel interfaces newer than the headers of the oldest supported build (Linux 5.3), by raw system call.
- * Numbers from 424 on are the same on every architecture. */
+/* The kernel without libc, which the shim does not carry: its start-up would cost more than all of the shim's own work before
+ * the first namespace (start.c). Also interfaces newer than the headers of the oldest supported build (Linux 5.3); numbers from
+ * 424 on are the same on every architecture. */
 #ifndef NSFLEET_SHIM_SYS_H
 #define NSFLEET_SHIM_SYS_H
+
+#include "../raw_syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 enum {
     NR_PIDFD_SEND_SIGNAL = 424, NR_OPEN_TREE = 428, NR_MOVE_MOUNT = 429, NR_FSOPEN = 430, NR_FSCONFIG = 431, NR_FSMOUNT = 432,
@@ -64,11 +66,24 @@ struct sys_clone_args {
     uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
 };
 
-/* Every wrapper returns the result or -errno. */
-#define SYS(...) sys_result(syscall(__VA_ARGS__))
+/* SYS(number, up to six arguments): the result or -errno, as every wrapper. Results that an int does not hold are not asked for. */
+#define SYS(...) SYS_PADDED(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define SYS_PADDED(n, a, b, c, d, e, f, ...) sys_call(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
-static inline int sys_result(long result) {
-    return result < 0 ? -errno : (int)result;
+__attribute__((always_inline)) static inline int sys_call(long number, long a, long b, long c, long d, long e, long f) {
+    return (int)nsf_raw6(number, a, b, c, d, e, f);
+}
+
+__attribute__((noreturn)) static inline void sys_exit(int status) {
+    for (;;) SYS(SYS_exit_group, status);
+}
+
+static inline void sys_close(int fd) {
+    SYS(SYS_close, fd);
+}
+
+static inline uint32_t sys_geteuid(void) {
+    return (uint32_t)SYS(SYS_geteuid);
 }
 
 static inline int sys_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
@@ -105,7 +120,7 @@ static inline int sys_clone(uint64_t flags, int *pidfd) {
 }
 
 static inline void close_owned(int *fd) {
-    if (*fd >= 0) close(*fd);
+    if (*fd >= 0) sys_close(*fd);
 }
 
 /* Closes at the end of its block unless set to -1 before. */
@@ -113,8 +128,8 @@ static inline void close_owned(int *fd) {
 
 /* Closes now, and marks it closed. */
 static inline void close_now(int *fd) {
-    if (*fd >= 0) close(*fd);
-  *fd = -1;
+    if (*fd >= 0) sys_close(*fd);
+    *fd = -1;
 }
 
 #endif
