@@ -73,7 +73,7 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   using program = native.sealProgram(shimPath);
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const files = openStateFiles(stateDirectory);
-  const runner = { native, program, host: readHostRootFacts(), owner, log };
+  const runner = { native, program, host: readHostRootFacts(), roots: settings.roots, owner, log };
   const placementsParts = {
     runner,
     files,

@@ -1,19 +1,18 @@
 /** The agent's settings, from the environment, with XDG defaults so that `nsfleet-agent` also runs by hand. */
-import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { directories, readSettings } from '#shared/config.ts';
 import type { Environment } from '#shared/config.ts';
 import { NsfleetError, errorText, issuesText } from '#shared/errors.ts';
-import { HostId, Labels } from '#shared/host.ts';
+import { HostId, Labels, idPoolStartMin, idRangeSize } from '#shared/host.ts';
+
+import type { RootPolicy } from './sandbox/root-policy.ts';
 
 /** What `nsfleet-agent enroll` leaves in the config directory beside the credentials. */
 export const Enrolment = z.object({ hostId: HostId, name: z.string().min(1).max(253), natsUrl: z.string().min(1) });
 export type Enrolment = z.infer<typeof Enrolment>;
 
-/** Bytes of a uid range: one sandbox sees ids 0 to 65,535. */
-export const idRangeSize = 65_536;
 /** Above systemd's container range (524,288 to 1,879,048,191), below 2^31 where some tools misread ids. */
 export const defaultIdPool = { start: 1_879_048_192, count: 4095 };
 
@@ -31,18 +30,23 @@ const idPoolText = z
     const [start, count] = splitOnce(text, ':');
     return { start: Number(start), count: Number(count) };
   })
-  .refine(({ start }) => start >= 100_000, 'starts below 100000: those ids belong to the host’s own users')
+  .refine(({ start }) => start >= idPoolStartMin, 'starts below 100000: those ids belong to the host’s own users')
   .refine(({ start, count }) => start + count * idRangeSize <= 2 ** 32 - 1, 'ends above the largest uid');
+
+const rootsText = z
+  .string()
+  .transform((text) => text.split(':'))
+  .pipe(z.array(z.string().regex(/^\//, 'absolute paths, separated by colons')));
 
 const Variables = z.object({
   NATS_URL: z.string().optional(),
   NSFLEET_HOST_ID: HostId.optional(),
   NSFLEET_AGENT_CREDENTIALS: z.string().optional(),
   NSFLEET_AGENT_STATE: z.string().optional(),
-  NSFLEET_AGENT_HOST_NAME: z.string().min(1).max(253).optional(),
   NSFLEET_AGENT_LABELS: labelsText.optional(),
   NSFLEET_AGENT_MAX_SANDBOXES: z.coerce.number().int().min(0).max(100_000).default(1000),
   NSFLEET_ID_POOL: idPoolText.default(defaultIdPool),
+  NSFLEET_AGENT_ROOTS: rootsText.optional(),
   NSFLEET_SCAN_INTERVAL_MS: millis(20, 1000),
   NSFLEET_BEAT_INTERVAL_MS: millis(100, 5000),
   NSFLEET_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -56,11 +60,11 @@ export type AgentSettings = {
   credentialsFile: string;
   /** the state directory: placements, lock, epoch */
   stateDirectory: string;
-  hostName: string;
   labels: Labels;
   maxSandboxes: number;
   /** of ranges of 65,536 ids; meaningless for an unprivileged agent */
   idPool: { start: number; count: number };
+  roots: RootPolicy;
   scanIntervalMs: number;
   beatIntervalMs: number;
   logLevel: string;
@@ -82,21 +86,29 @@ export function agentFiles(env: Environment): AgentFiles {
 export function readAgentSettings(env: Environment): AgentSettings {
   const given = readSettings(Variables, env, 'nsfleet-agent');
   const files = agentFiles(env);
+  const stateDirectory = given.NSFLEET_AGENT_STATE ?? join(directories(env).state, 'agent');
   const enrolled = given.NATS_URL !== undefined && given.NSFLEET_HOST_ID !== undefined ? null : readEnrolment(files.enrolment);
   return {
     natsUrl: given.NATS_URL ?? enrolled?.natsUrl ?? missing('NATS_URL', files.enrolment),
     hostId: given.NSFLEET_HOST_ID ?? enrolled?.hostId ?? missing('NSFLEET_HOST_ID', files.enrolment),
     credentialsFile: files.credentials,
-    stateDirectory: given.NSFLEET_AGENT_STATE ?? join(directories(env).state, 'agent'),
-    hostName: given.NSFLEET_AGENT_HOST_NAME ?? enrolled?.name ?? hostname(),
+    stateDirectory,
     labels: given.NSFLEET_AGENT_LABELS ?? {},
     maxSandboxes: given.NSFLEET_AGENT_MAX_SANDBOXES,
     idPool: given.NSFLEET_ID_POOL,
+    roots: { allowed: given.NSFLEET_AGENT_ROOTS ?? null, privateDirectories: privateDirectories(env, files, stateDirectory) },
     scanIntervalMs: given.NSFLEET_SCAN_INTERVAL_MS,
     beatIntervalMs: given.NSFLEET_BEAT_INTERVAL_MS,
     logLevel: given.NSFLEET_LOG_LEVEL,
     allowOldNats: given.NSFLEET_ALLOW_OLD_NATS === '1',
   };
+}
+
+/** Real paths, as the policy compares them; what is not there yet holds no secret. */
+function privateDirectories(env: Environment, files: AgentFiles, stateDirectory: string): string[] {
+  const { config, data, state, runtime } = directories(env);
+  const all = [dirname(files.credentials), stateDirectory, config, data, state, runtime];
+  return all.flatMap((path) => (existsSync(path) ? [realpathSync(path)] : []));
 }
 
 function readEnrolment(path: string): Enrolment | null {

@@ -3,8 +3,8 @@ import { readFileSync, readlinkSync, statfsSync } from 'node:fs';
 import { arch, availableParallelism, loadavg, release, totalmem } from 'node:os';
 import type { Native } from '#native/binding.ts';
 import { NsfleetError, errorText } from '#shared/errors.ts';
+import { idRangeSize } from '#shared/host.ts';
 import type { HostFacts, HostHello } from '#shared/host.ts';
-import { idRangeSize } from './config.ts';
 import type { AgentSettings } from './config.ts';
 import { agentVersion } from './version.ts';
 
@@ -45,7 +45,6 @@ export function helloOf(settings: AgentSettings, bootId: string, epoch: number, 
   const count = facts.privileged ? settings.idPool.count : 0;
   return {
     hostId: settings.hostId,
-    name: settings.hostName,
     bootId,
     epoch,
     labels: settings.labels,

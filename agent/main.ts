@@ -20,9 +20,9 @@ environment of run (what enroll wrote stands in for the first three):
   NSFLEET_HOST_ID              this host's id
   NSFLEET_AGENT_CREDENTIALS    NATS credentials file
   NSFLEET_AGENT_STATE          state directory
-  NSFLEET_AGENT_HOST_NAME      name to show (default: the hostname)
   NSFLEET_AGENT_LABELS         key=value,key=value
   NSFLEET_AGENT_MAX_SANDBOXES  most sandboxes at once (1000)
+  NSFLEET_AGENT_ROOTS          /dir:/dir, the only directories below which a sandbox's root may lie
   NSFLEET_ID_POOL              start:count of uid ranges of 65,536 (1879048192:4095)
   NSFLEET_SCAN_INTERVAL_MS     between scans (1000)
   NSFLEET_BEAT_INTERVAL_MS     between heartbeats (5000)

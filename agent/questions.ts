@@ -10,6 +10,7 @@ import type { Link } from './link.ts';
 import type { Placement } from './sandbox/placement.ts';
 import type { Placements } from './sandbox/placements.ts';
 import { compileSandboxPlan } from './sandbox/plan.ts';
+import { checkRoot } from './sandbox/root-policy.ts';
 import type { RunnerParts } from './sandbox/runner.ts';
 import { startExec } from './stream/exec.ts';
 import type { OpenStream } from './stream/exec.ts';
@@ -54,8 +55,8 @@ export function createQuestions(parts: QuestionParts): Questions {
       }
       case 'plan': {
         const { spec, name, idRange } = question;
-        const { host, owner } = parts.runner;
-        const plan = compileSandboxPlan({ spec, name, idRange, owner, host });
+        const { host, owner, roots } = parts.runner;
+        const plan = compileSandboxPlan({ spec: checkRoot(spec, roots), name, idRange, owner, host });
         return { plan, lines: formatPlan(plan).trimEnd().split('\n') };
       }
       case 'exec':

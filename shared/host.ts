@@ -15,10 +15,21 @@ export const LabelKey = z
 export const Labels = z.record(LabelKey, z.string().max(256)).refine((labels) => Object.keys(labels).length <= 64, 'at most 64 labels');
 export type Labels = z.infer<typeof Labels>;
 
+/** Ids of one range: 0 to 65,535 inside. */
+export const idRangeSize = 65_536;
+/** Below are the ids of the host's own users. */
+export const idPoolStartMin = 100_000;
+/** What an agent says is believed within bounds only: sums over a fleet must stay numbers. */
+const capacityMax = 1_000_000;
+
 /** What a host can take. Every key is a dimension of the scheduler’s capacity filter. */
 export const Capacity = z.object({
-  sandboxes: z.int().nonnegative().describe('most sandboxes at once'),
-  idRanges: z.int().nonnegative().describe('uid ranges in the host pool; 0: an unprivileged agent, which maps one id and needs no range'),
+  sandboxes: z.int().min(0).max(capacityMax).describe('most sandboxes at once'),
+  idRanges: z
+    .int()
+    .min(0)
+    .max(capacityMax)
+    .describe('uid ranges in the host pool; 0: an unprivileged agent, which maps one id and needs no range'),
 });
 export type Capacity = z.infer<typeof Capacity>;
 
@@ -40,12 +51,13 @@ export type HostFacts = z.infer<typeof HostFacts>;
 /** What an agent says of itself in every heartbeat and once when it connects. */
 export const HostHello = z.object({
   hostId: HostId,
-  name: z.string().min(1).max(253),
   bootId: BootId,
   epoch: z.int().positive().describe('grows with every start of the agent'),
   labels: Labels,
   capacity: Capacity,
-  idPool: z.object({ start: z.int().nonnegative(), count: z.int().nonnegative(), size: z.int().positive() }),
+  idPool: z
+    .object({ start: z.int().min(idPoolStartMin), count: z.int().min(0).max(65_535), size: z.int().min(1).max(idRangeSize) })
+    .refine(({ start, count, size }) => start + count * size <= 2 ** 32 - 1, 'ends above the largest uid'),
   facts: HostFacts,
 });
 export type HostHello = z.infer<typeof HostHello>;

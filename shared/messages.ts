@@ -17,7 +17,7 @@ import { NsfleetError, issuesText } from './errors.ts';
 import { HostHello, HostId } from './host.ts';
 import { Report, ReportReply } from './inventory.ts';
 import { BootId } from './namespace.ts';
-import { Command, DesiredPlacement, EnvironmentName, IdRange, PlacementStatus, SandboxSpec, UserIds, WireError } from './sandbox.ts';
+import { Command, DesiredPlacement, Environment, IdRange, PlacementStatus, SandboxSpec, UserIds, WireError } from './sandbox.ts';
 
 export const protocolVersion = 1;
 const root = 'nsf.v1';
@@ -70,7 +70,7 @@ export type Do = z.infer<typeof Do>;
 
 export const ExecRequest = z.strictObject({
   command: Command,
-  env: z.record(EnvironmentName, z.string().max(131_072)).default({}),
+  env: Environment.default({}),
   cwd: z
     .string()
     .regex(/^\/[^\0]*$/)

@@ -71,7 +71,12 @@ export const SandboxRoot = z.discriminatedUnion('type', [
 ]);
 export type SandboxRoot = z.infer<typeof SandboxRoot>;
 
-export const EnvironmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/);
+const EnvironmentName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/)
+  // An object cannot hold it as a key of its own: it would vanish without a word.
+  .refine((name) => name !== '__proto__', 'not __proto__');
+export const Environment = z.record(EnvironmentName, NoNul);
 export const Command = z
   .array(NoNul)
   .min(1)
@@ -86,7 +91,7 @@ export const UserIds = z.strictObject({
 /** What the user asks for. Every default is written down here and nowhere else. */
 export const SandboxSpec = z.strictObject({
   command: Command,
-  env: z.record(EnvironmentName, NoNul).default({}).describe('the whole environment beside PATH, HOME, HOSTNAME; nothing is inherited'),
+  env: Environment.default({}).describe('the whole environment beside PATH, HOME, HOSTNAME; nothing is inherited'),
   cwd: AbsolutePath.default('/'),
   user: UserIds.default({ uid: 0, gid: 0 }).describe('ids inside; root inside is an unprivileged id outside'),
   hostname: z

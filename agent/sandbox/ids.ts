@@ -1,7 +1,7 @@
 /** The host's pool of uid ranges, checked here whatever the controller says: two sandboxes with one id would not be isolated. Pure. */
 import { NsfleetError } from '#shared/errors.ts';
 import type { DesiredPlacement, IdRange } from '#shared/sandbox.ts';
-import { idRangeSize } from '../config.ts';
+import { idRangeSize } from '#shared/host.ts';
 
 /** Null: an unprivileged agent, which maps one id and has no pool. */
 export type IdPool = { start: number; count: number } | null;

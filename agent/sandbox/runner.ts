@@ -11,6 +11,8 @@ import type { DesiredPlacement, ExitStatus } from '#shared/sandbox.ts';
 import { failureError } from './failures.ts';
 import { compileSandboxPlan } from './plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
+import { checkRoot } from './root-policy.ts';
+import type { RootPolicy } from './root-policy.ts';
 import { openShimLink } from './shim-link.ts';
 import type { ShimLink, ShimWord } from './shim-link.ts';
 
@@ -30,6 +32,7 @@ export type RunnerParts = {
   /** the sealed shim */
   program: Fd;
   host: HostRootFacts;
+  roots: RootPolicy;
   /** the agent's own ids: what a plain user's sandbox maps */
   owner: { uid: number; gid: number };
   log: Log;
@@ -79,7 +82,7 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
 }
 
 function spawnShim(
-  { native, program, host, owner }: RunnerParts,
+  { native, program, host, roots, owner }: RunnerParts,
   desired: DesiredPlacement,
   directory: string,
   ear: Parameters<typeof openShimLink>[1],
@@ -87,7 +90,7 @@ function spawnShim(
   const { name, spec, idRange } = desired;
   using fds = new DisposableStack();
   try {
-    const plan = compileSandboxPlan({ spec, name, idRange, owner, host });
+    const plan = compileSandboxPlan({ spec: checkRoot(spec, roots), name, idRange, owner, host });
     const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
     const [ours, theirs] = native.socketpair();
     fds.use(ours);

@@ -128,7 +128,7 @@ async function writeHello(tx: Tx, hello: HostHello, session: Session, rebooted: 
     tx,
     'record the hello of a host',
     sql`with host as (
-        update hosts set name = ${hello.name}, labels = ${json(hello.labels)}, capacity = ${json(hello.capacity)},
+        update hosts set labels = ${json(hello.labels)}, capacity = ${json(hello.capacity)},
           id_pool = ${json(hello.idPool)}, facts = ${json(hello.facts)}
         where id = ${hello.hostId}
       ), session as (

@@ -23,7 +23,14 @@ export async function startAgentAlone(native: Native, stateDirectory: string): P
   const program = native.sealProgram(fileURLToPath(new URL('../../native/build/nsfleet-shim', import.meta.url)));
   const log = createLog('bench', 'warn');
   const placements = createPlacements({
-    runner: { native, program, host: readHostRootFacts(), owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }, log },
+    runner: {
+      native,
+      program,
+      host: readHostRootFacts(),
+      roots: { allowed: null, privateDirectories: [] },
+      owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
+      log,
+    },
     files: openStateFiles(stateDirectory),
     tombstones: await openTombstones(stateDirectory),
     idPool,

@@ -41,7 +41,6 @@ export const bootId = '5b1d6a0e-0d0e-4a53-9f0a-3a6d2f1c9b11';
 export function helloOf(hostId: string, change: Partial<HostHello> = {}): HostHello {
   return {
     hostId,
-    name: hostId,
     bootId,
     epoch: 1,
     labels: {},

@@ -139,7 +139,7 @@ test('100 MB through a slow reader: all arrives, and the agent’s memory stays 
     setTimeout(() => stream.send('credit', creditPayload(grant)), 2);
   };
   // The first frame may have come together with the answer.
-  for (const frame of [...stream.frames]) take(frame);
+  for (const frame of stream.frames.slice()) take(frame);
   stream.onFrame = take;
   assert.deepEqual(json(await stream.over), { code: 0, signal: null });
   assert.equal(got, size);

@@ -37,7 +37,6 @@ export async function freshStore(poolSize = 10): Promise<FreshStore> {
 export function helloOf(hostId: string, fields: Partial<HostHello> = {}): HostHello {
   return {
     hostId,
-    name: `${hostId}.example`,
     bootId: randomUUID(),
     epoch: 1,
     labels: {},
@@ -62,7 +61,7 @@ export function helloOf(hostId: string, fields: Partial<HostHello> = {}): HostHe
 /** A host that has said hello. */
 export async function readyHost(store: Store, id: string, fields: Partial<HostHello> = {}): Promise<HostHello> {
   const hello = helloOf(id, fields);
-  await enrollHost(store.db, { id, name: hello.name, publicKey: `U${randomBytes(28).toString('hex').toUpperCase()}` });
+  await enrollHost(store.db, { id, name: `${id}.example`, publicKey: `U${randomBytes(28).toString('hex').toUpperCase()}` });
   assert.deepEqual(await recordHello(store, hello), { known: true, rebooted: false });
   return hello;
 }
