@@ -36,6 +36,9 @@ export type AgentStream = {
   close(): void;
 };
 
+/** stdout and stderr. */
+const channelsMax = 2;
+
 /** Grants are collected to this size: a credit frame for every data frame would double the messages. */
 const grantBytes = initialCreditBytes / 4;
 
@@ -50,6 +53,7 @@ export function createAgentStream(link: Link, asker: Asker, host: AskedHost, eve
   /** What the agent may still send, and what of it is consumed and not granted again. */
   let window = initialCreditBytes;
   let ungranted = 0;
+  let ends = 0;
 
   const finish = () => {
     open = false;
@@ -80,11 +84,26 @@ export function createAgentStream(link: Link, asker: Asker, host: AskedHost, eve
       credit += readCredit(frame.payload);
       return events.onCredit();
     }
-    if (frame.kind === 'stdout' || frame.kind === 'stderr') {
-      window -= frame.payload.length;
-      if (window < 0) return broken('the agent sent more than it was granted');
+    // Whatever is not granted must be small, and there can be only a few of it: it waits for a slow reader in this process's memory.
+    switch (frame.kind) {
+      case 'stdout':
+      case 'stderr':
+        window -= frame.payload.length;
+        if (window < 0) return broken('the agent sent more than it was granted');
+        break;
+      case 'end':
+        ends += 1;
+        if (ends > channelsMax || frame.payload.length !== 1) return broken('the agent ended a channel that it does not have');
+        break;
+      case 'exit':
+      case 'error':
+        finish();
+        break;
+      case 'stdin':
+      case 'signal':
+      case 'close':
+        return broken(`an agent has no ${frame.kind} to send`);
     }
-    if (frame.kind === 'exit' || frame.kind === 'error') finish();
     events.onFrame(frame);
   };
   const unsubscribe = link.subscribe(subjects.streamFromAgent(host.id, id), (message) => {

@@ -19,7 +19,12 @@ export function startLoop({ store, sender, log }: Pick<Context, 'store' | 'sende
   const once = coalesce(async () => {
     for (const [hostId, placements] of byHost(await unconfirmed(store.db, olderThanMs))) {
       log.info({ hostId, placements: placements.length }, 'sending again what the host has not answered');
-      sender.send(hostId, placements, 'unconfirmed');
+      try {
+        sender.send(hostId, placements, 'unconfirmed');
+      } catch (error) {
+        // One host whose rows cannot be sent must not keep the others from theirs.
+        log.error({ hostId, error: errorText(error) }, 'cannot send again');
+      }
     }
   });
   const turn = async () => {

@@ -8,7 +8,7 @@ const openPaths = new Set(['/healthz', '/readyz']);
 /** An onRequest hook: TOKEN_MISSING or TOKEN_WRONG, for unknown routes too, so that they tell nothing. */
 export function authorize(isToken: (guess: string) => boolean): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
-    if (openPaths.has(request.routeOptions.url ?? '')) return;
+    if (!request.ws && openPaths.has(request.routeOptions.url ?? '')) return;
     const fields = { attempted: 'call', target: `${request.method} ${pathOf(request)}` };
     const header = request.headers.authorization;
     if (header === undefined) throw new NsfleetError('TOKEN_MISSING', { ...fields, reason: 'the request has no Authorization header' });

@@ -38,3 +38,9 @@ test('labels named like JavaScript’s own properties are only labels', () => {
   assert.match(constraint(hostView('a')) ?? '', /No such key/);
   assert.equal(constraint(hostView('a', { labels: { constructor: 'x' } })), null);
 });
+
+test('no function doubles what another one named: cel.bind is not offered', () => {
+  const doubling = Array.from({ length: 12 }, (_, level) => `cel.bind(v${level + 1}, v${level}+v${level}, `).join('');
+  const expression = `cel.bind(v0, [1], ${doubling}size(v12) > 1${')'.repeat(13)}`;
+  assert.throws(() => compileConstraint(expression), { code: 'CONSTRAINT_INVALID', reason: /bind\(\) is not offered/ });
+});
