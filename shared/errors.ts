@@ -82,7 +82,7 @@ const entries = {
   ID_RANGE_REFUSED: {
     http: 422,
     exit: exitCodes.notStarted,
-    remedy: 'the agent’s id pool and the controller’s record disagree: restart the agent so that it reports its pool',
+    remedy: 'give every agent of a host a pool of its own with NSFLEET_ID_POOL=start:count, and restart it so that it reports that',
   },
   NAMESPACES_UNAVAILABLE: {
     http: 422,

@@ -35,6 +35,7 @@ function codeOf(
     return fallback;
   }
   if (step === 'cwd') return 'CWD_REFUSED';
+  if (step === 'id_range') return 'ID_RANGE_REFUSED';
   if (step === 'kernel') return 'KERNEL_TOO_OLD';
   if (step === 'clone3' && namespaceErrors.has(errname)) return 'NAMESPACES_UNAVAILABLE';
   if ((step === 'uid_map' || step === 'gid_map' || step === 'setgroups') && errname === 'EPERM') return 'NAMESPACES_UNAVAILABLE';

@@ -9,10 +9,21 @@ export type IdPool = { start: number; count: number } | null;
 /** Throws ID_RANGE_REFUSED unless the range is one of the pool's and nobody else's on this host. */
 export function checkIdRange(desired: DesiredPlacement, pool: IdPool, taken: Iterable<{ name: string; idRange: IdRange | null }>): void {
   const { idRange, name } = desired;
-  const refuse = (reason: string) => new NsfleetError('ID_RANGE_REFUSED', { attempted: 'give ids to sandbox', target: name, reason });
+  const refuse = (reason: string, remedy?: string) =>
+    new NsfleetError('ID_RANGE_REFUSED', {
+      attempted: 'give ids to sandbox',
+      target: name,
+      reason,
+      ...(remedy === undefined ? {} : { remedy }),
+    });
   if (pool === null) {
     if (idRange !== null) throw refuse(`this agent is no root and cannot map the range at ${idRange.start}`);
-    return;
+    const { uid, gid } = desired.spec.user;
+    if (uid === 0 && gid === 0) return;
+    throw refuse(
+      `this agent is no root and maps one id only: ${uid}:${gid} cannot be had, only 0:0`,
+      'run the command as 0:0, or the agent as root',
+    );
   }
   if (idRange === null) throw refuse('no range was chosen for it');
   const { start, count } = idRange;

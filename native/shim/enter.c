@@ -44,15 +44,29 @@ static int take_outside_ids(const struct plan *plan) {
     return caps_set(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_CHROOT) | CAP_BIT(CAP_SYS_PTRACE));
 }
 
+/* A root agent is shielded from the OOM killer; a command in a sandbox must not be (birth.c does it for the first one). Before joining, while
+ * /proc is the host's. Refused where it would lower the score: then it stays higher, which is right too. */
+static void be_killable(void) {
+    OWNED_FD fd = SYS(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+    if (fd >= 0) SYS(SYS_write, fd, "0", 1);
+}
+
+/* New credentials bring back fs.suid_dumpable, which an administrator may have set to 1. */
+static int stay_undumpable(struct failure *failure) {
+    if (SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && SYS(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) == 0) return 0;
+    return fail(failure, EPERM, -1, "dumpable", "-");
+}
+
 static int join(const struct plan *plan, struct failure *failure) {
     int result = take_outside_ids(plan);
     if (result < 0) return fail(failure, result, -1, "ids", "-");
-    if (SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || SYS(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) return fail(failure, EPERM, -1, "dumpable", "-");
+    if ((result = stay_undumpable(failure)) < 0) return result;
     if ((result = SYS(SYS_setns, TARGET_FD, (int)plan->namespaces)) < 0) return fail(failure, result, -1, "setns", "-");
     sys_close(TARGET_FD);
+    if ((result = stay_undumpable(failure)) < 0) return result;
     if ((result = SYS(SYS_setresgid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "gid 0");
     if ((result = SYS(SYS_setresuid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "uid 0");
-    return 0;
+    return stay_undumpable(failure);
 }
 
 __attribute__((noreturn)) static void child_main(const struct plan *plan, int report) {
@@ -133,6 +147,7 @@ int enter_main(struct plan *plan) {
     struct failure failure;
     struct entered entered = {.agent = {.fd = CONTROL_FD}, .report = -1, .pidfd = -1};
     int result = load_plan(plan, PLAN_ENTER, &failure);
+    be_killable();
     if (result == 0) result = join(plan, &failure);
     if (result == 0) result = start(plan, &entered, &failure);
     if (result == 0) result = supervise(&entered, &failure);

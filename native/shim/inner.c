@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -110,8 +111,11 @@ __attribute__((noreturn)) static void init_main(int command) {
     if (caps_set(0) < 0) sys_exit(1);
     for (;;) {
         int pid = SYS(SYS_wait4, -1, &status, 0, NULL);
-        if (pid == command) break;
         if (pid == -ECHILD) sys_exit(1);
+        if (pid < 0) continue;
+        /* PTRACE_TRACEME makes PID 1 a tracer against its will, and wait4 then tells of stops too: let it go, with the signal it waits for. */
+        if (WIFSTOPPED(status)) SYS(SYS_ptrace, PTRACE_DETACH, pid, 0, WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status));
+        else if (pid == command) break;
     }
     message.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     message.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;

@@ -1,5 +1,6 @@
 /* nsfleet-shim: the small program that parents one sandbox (`run`) or one process in it (`enter`). Started by the agent with an
  * exact set of descriptors (load.h) from a sealed memfd; holds no secret, reads no environment. */
+#include "claim.h"
 #include "load.h"
 #include "modes.h"
 #include "run.h"
@@ -27,6 +28,7 @@ static int run_main(void) {
 
     int result = kernel_is_too_old() ? fail(&run.failure, ENOSYS, -1, "kernel", "mount_setattr(2): Linux 5.12 or newer is needed")
                                        : load_plan(&plan, PLAN_RUN, &run.failure);
+    if (result == 0) result = claim_ids(&plan, &run.failure);
     if (result == 0) result = run_birth(&run);
     int status = result == 0 ? run_supervise(&run) : 1;
     SYS(SYS_unlinkat, STATE_FD, "shim.sock", 0);

@@ -16,7 +16,8 @@ export type AgentAlone = AsyncDisposable & {
   create(command: readonly string[]): Promise<{ runningMs: number; endedMs: number }>;
 };
 
-const idPool = { start: 1_879_048_192, count: 4095 };
+/** Not where the stack of whole-path.ts may take its ranges from. */
+const idPool = { start: 1_879_048_192 - 65_536, count: 1 };
 
 export async function startAgentAlone(native: Native, stateDirectory: string): Promise<AgentAlone> {
   const waiting = new Map<string, (status: PlacementStatus) => void>();

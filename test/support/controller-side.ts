@@ -18,6 +18,7 @@ import { controllerQueue, decodeMessage, encodeMessage, encodeReply, hostOfSubje
 import type { Beat, MessageOf, Question } from '#shared/messages.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
 import type { DesiredPlacement, IdRange, PlacementStatus, SandboxSpecInput } from '#shared/sandbox.ts';
+import { testIdRange } from './id-pool.ts';
 import type { TestNats } from './nats.ts';
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
@@ -74,9 +75,9 @@ export function desired(
   };
 }
 
-/** The n-th range of the default pool; null for a plain user, whose sandboxes need none. */
+/** The n-th range of this file's; null for a plain user, whose sandboxes need none. */
 export function range(n: number): IdRange | null {
-  return process.getuid?.() === 0 ? { start: 1_879_048_192 + n * 65_536, count: 65_536 } : null;
+  return process.getuid?.() === 0 ? testIdRange(n) : null;
 }
 
 export async function startControllerSide(nats: TestNats): Promise<ControllerSide> {

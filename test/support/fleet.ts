@@ -15,6 +15,7 @@ import { createClient } from '#shared/client.ts';
 import type { Client } from '#shared/client.ts';
 import { isEnded } from '#shared/sandbox.ts';
 import { temporaryDirectories } from './dirs.ts';
+import { testIdPool, testIdRange } from './id-pool.ts';
 import { startTestNats } from './nats.ts';
 import { freshDatabase } from './postgres.ts';
 
@@ -99,7 +100,15 @@ export async function startFleet(options: { hosts?: number; agentEnv?: Record<st
       const name = `host-${index}`;
       const home = join(root, name);
       mkdirSync(home, { mode: 0o700 });
-      const env = { ...base, ...options.agentEnv, XDG_CONFIG_HOME: join(home, 'c'), XDG_STATE_HOME: join(home, 's') };
+      const share = Math.floor(testIdPool.count / (options.hosts ?? 1));
+      const pool = `${testIdRange(index * share).start}:${share}`;
+      const env = {
+        ...base,
+        NSFLEET_ID_POOL: pool,
+        ...options.agentEnv,
+        XDG_CONFIG_HOME: join(home, 'c'),
+        XDG_STATE_HOME: join(home, 's'),
+      };
       const enrolled = await runNode(
         'agent/main.ts',
         ['enroll', '--api', api, '--token-file', tokenFile, '--id', `${name}-id`, '--name', name],

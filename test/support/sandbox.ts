@@ -6,10 +6,11 @@ import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
 import type { Plan } from '#shared/plan.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
+import { testIdRange } from './id-pool.ts';
 import type { ShimRun, Shims } from './shim.ts';
 
 /** The ids of all sandboxes of these tests; each test's sandboxes end with it. */
-export const idRange = { start: 1_879_048_192, count: 65_536 } as const;
+export const idRange = testIdRange(0);
 const owner = { uid: 0, gid: 0 };
 const hostname = 'tested';
 
