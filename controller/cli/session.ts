@@ -1,4 +1,5 @@
 /** What a command works with: the terminal it was started on and the options that every command has. */
+import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { Option } from 'commander';
@@ -15,7 +16,11 @@ export type Terminal = {
   readonly now: () => Date;
   /** Where signals to this process are heard. */
   readonly signals: SignalSource;
+  readonly reader: Reader;
 };
+
+/** Tells that standard output or error broke, with the exit code for it. Where nobody listens the process ends at once. */
+export type Reader = EventEmitter<{ gone: [exitCode: number] }>;
 
 export type SignalSource = {
   on(signal: NodeJS.Signals, listener: () => void): unknown;

@@ -1,5 +1,5 @@
 /** Signals to the CLI while it stands for a command that runs elsewhere. */
-import type { SignalSource } from './session.ts';
+import type { Reader, SignalSource } from './session.ts';
 
 /** Calls `onSignal` for each of the signals with a count from 1, instead of ending the process; dispose to stop. */
 export function hearSignals(
@@ -19,6 +19,16 @@ export function hearSignals(
   return {
     [Symbol.dispose]() {
       for (const { signal, listener } of listeners) source.off(signal, listener);
+    },
+  };
+}
+
+/** Calls `onGone` with the exit code that says so when nobody reads the output any more, instead of ending the process; dispose to stop. */
+export function whenReaderGone(reader: Reader, onGone: (exitCode: number) => void): Disposable {
+  reader.on('gone', onGone);
+  return {
+    [Symbol.dispose]() {
+      reader.off('gone', onGone);
     },
   };
 }

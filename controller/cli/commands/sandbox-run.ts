@@ -29,8 +29,11 @@ export function runCommand(attach: Attach): Command {
 }
 
 const notes = `
-In the foreground the command's output is printed and its exit code kept (128 + signal number if a signal ended it). Ctrl-C and
-SIGTERM stop the sandbox; a second one kills it, a third one ends nsfleet itself. With --json the output goes to standard error, the sandbox to standard output.
+In the foreground the command's output is printed and its exit code kept (128 + signal number if a signal ended it). Its standard
+input is empty: \`sandbox exec\` connects one. Ctrl-C and SIGTERM stop the sandbox; a second one kills it, a third one ends nsfleet
+itself. A terminal that is closed (SIGHUP) or a reader that goes away (\`… | head\`) stops it too and ends nsfleet within 3 s, with
+129 or 141. --rm removes the sandbox in each of these cases; only an nsfleet that is killed (SIGKILL) or ended by a third signal
+leaves it behind: \`nsfleet sandbox rm -f\`. With --json the output goes to standard error, the sandbox to standard output.
 
 Examples:
   nsfleet sandbox run --rm -- sh -c 'hostname; id; ls /proc'

@@ -9,10 +9,11 @@ import type { Connection } from '../connection.ts';
 import { printable } from '../output/escape.ts';
 import { printJson } from '../output/json.ts';
 import type { Session } from '../session.ts';
-import { hearSignals } from '../signals.ts';
+import { hearSignals, whenReaderGone } from '../signals.ts';
 import { createSandbox, whenStarted } from './create.ts';
 import { dryRun } from './dry-run.ts';
 import { followToEnd } from './follow.ts';
+import { stopAndLeave } from './leave.ts';
 import { sandboxRequest } from './request.ts';
 import type { RunOptions } from './request.ts';
 import { rawSink } from './sink.ts';
@@ -45,23 +46,47 @@ export async function runSandbox(session: Session, command: readonly string[], o
 async function runInForeground(session: Session, connection: Connection, request: SandboxRequest): Promise<number> {
   const { client } = connection;
   const impatient = Promise.withResolvers<number>();
+  const made = Promise.withResolvers<Sandbox>();
+  // Whoever leaves early hears of a creation that failed; nobody else does.
+  made.promise.catch(() => undefined);
   let sandbox: Sandbox | null = null;
   const early: StopRequest[] = [];
-  using _signals = hearSignals(session.signals, ['SIGINT', 'SIGTERM'], (signal, count) => {
-    const name = signal as 'SIGINT' | 'SIGTERM';
+  using _signals = hearSignals(session.signals, ['SIGINT', 'SIGTERM', 'SIGQUIT'], (signal, count) => {
+    const name = signal as 'SIGINT' | 'SIGTERM' | 'SIGQUIT';
     if (count >= lastSignal) return impatient.resolve(128 + signalNumber(name));
     const stop: StopRequest = count === 1 ? { signal: name } : { signal: 'SIGKILL', graceMs: 0 };
     // One that comes while the sandbox is being made stops it as soon as it has an id.
     if (sandbox === null) early.push(stop);
     else tell(session, client, sandbox, stop);
   });
-  const work = async (): Promise<number> => {
-    // Its id is known before it runs, so that a stop, or a removal of what cannot start, knows what to name.
-    sandbox = await createSandbox(client, inForeground(request), 'placed');
-    for (const stop of early) tell(session, client, sandbox, stop);
-    return followAndRemove(session, connection, sandbox, request.autoRemove);
+  let leaving: Promise<number> | null = null;
+  const leave = (exitCode: number, signal?: 'SIGHUP'): void => {
+    leaving ??= stopAndLeave(client, made.promise, signal, request.autoRemove).then(
+      () => exitCode,
+      (error: unknown) => {
+        session.stderr.write(`warning: the sandbox may have been left behind: ${printable(errorText(error))}\n`);
+        return exitCode;
+      },
+    );
+    leaving.then(impatient.resolve, impatient.reject);
   };
-  return await Promise.race([work(), impatient.promise]);
+  using _hangup = hearSignals(session.signals, ['SIGHUP'], () => leave(128 + signalNumber('SIGHUP'), 'SIGHUP'));
+  using _reader = whenReaderGone(session.reader, leave);
+  const work = async (): Promise<number> => {
+    try {
+      // Its id is known before it runs, so that a stop, or a removal of what cannot start, knows what to name.
+      sandbox = await createSandbox(client, inForeground(request), 'placed');
+    } catch (error) {
+      made.reject(error);
+      throw error;
+    }
+    made.resolve(sandbox);
+    for (const stop of early) tell(session, client, sandbox, stop);
+    return followAndRemove(session, connection, sandbox, () => request.autoRemove && leaving === null);
+  };
+  // Who leaves tells the exit code: what is followed meanwhile fails for want of a reader.
+  const worked = work().catch((error: unknown) => leaving ?? Promise.reject(error as Error));
+  return await Promise.race([worked.then((code) => leaving ?? code), impatient.promise]);
 }
 
 /** Removed from here, when its output was read to the end: the host would take the log with it. The log is what is followed. */
@@ -70,7 +95,7 @@ function inForeground(request: SandboxRequest): SandboxRequest {
   return { ...request, autoRemove: false, spec: { ...spec, logMaxBytes: Math.max(spec.logMaxBytes, followedLogMaxBytes) } };
 }
 
-async function followAndRemove(session: Session, connection: Connection, placed: Sandbox, autoRemove: boolean): Promise<number> {
+async function followAndRemove(session: Session, connection: Connection, placed: Sandbox, mayRemove: () => boolean): Promise<number> {
   const { client } = connection;
   let running = false;
   try {
@@ -83,12 +108,12 @@ async function followAndRemove(session: Session, connection: Connection, placed:
     if (session.json) printJson(session, await ended(client, sandbox, exit));
     return exitCodeOf(exit);
   } finally {
-    if (autoRemove && running) session.stderr.write(`warning: ${placed.name} was not removed: how it ended was not seen\n`);
-    else if (autoRemove) await remove(session, client, placed);
+    if (mayRemove() && running) session.stderr.write(`warning: ${placed.name} was not removed: how it ended was not seen\n`);
+    else if (mayRemove()) await remove(session, client, placed);
   }
 }
 
-type StopRequest = { signal: 'SIGINT' | 'SIGTERM' | 'SIGKILL'; graceMs?: number };
+type StopRequest = { signal: 'SIGINT' | 'SIGTERM' | 'SIGQUIT' | 'SIGKILL'; graceMs?: number };
 
 function tell(session: Session, client: Client, sandbox: Sandbox, body: StopRequest): void {
   client.call('sandboxStop', { params: { sandbox: sandbox.id }, body }).catch((error: unknown) => {

@@ -5,6 +5,7 @@ import { EventEmitter } from 'node:events';
 import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { runCli } from '#controller/cli/program.ts';
+import type { Terminal } from '#controller/cli/session.ts';
 import type { Environment } from '#shared/config.ts';
 import { seen } from './fixtures.ts';
 
@@ -18,7 +19,15 @@ export async function cli(env: Environment, ...argv: string[]): Promise<Result> 
   const out = sinkOf();
   const err = sinkOf();
   const signals = new EventEmitter();
-  const terminal = { stdin: Readable.from([]), stdout: out.stream, stderr: err.stream, env, now, signals };
+  const terminal: Terminal = {
+    stdin: Readable.from([]),
+    stdout: out.stream,
+    stderr: err.stream,
+    env,
+    now,
+    signals,
+    reader: new EventEmitter(),
+  };
   const code = await runCli(argv, terminal);
   return { code, stdout: out.text(), stderr: err.text() };
 }
