@@ -14,8 +14,9 @@ export const idRange = testIdRange(0);
 const owner = { uid: 0, gid: 0 };
 const hostname = 'tested';
 
-export function planOf(spec: SandboxSpecInput): Plan {
-  return compileSandboxPlan({ spec: SandboxSpec.parse(spec), name: hostname, idRange, owner, host: readHostRootFacts() });
+/** Sandboxes that live at the same time need a range each: `range` is `testIdRange(n)`. */
+export function planOf(spec: SandboxSpecInput, range = idRange): Plan {
+  return compileSandboxPlan({ spec: SandboxSpec.parse(spec), name: hostname, idRange: range, owner, host: readHostRootFacts() });
 }
 
 export function shellPlan(script: string, spec: Partial<SandboxSpecInput> = {}): Plan {
