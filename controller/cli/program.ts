@@ -44,7 +44,6 @@ export function buildProgram(terminal: Terminal, attach: Attach): Command {
     .description('See and act on every Linux namespace of a fleet of hosts.')
     .version(version(), '-V, --version', 'print the version')
     .helpCommand(false)
-    // Options end at the first word, here and below: what follows the command of `run` and `exec` is the sandbox's.
     .enablePositionalOptions()
     .addHelpText('after', examples);
   program.addCommand(hostCommand(attach));
@@ -61,6 +60,8 @@ export function buildProgram(terminal: Terminal, attach: Attach): Command {
 
 /** What holds for every command of the tree. */
 function finish(command: Command, path: string, terminal: Terminal): void {
+  // Options end at the first word: --help after it is that word's, and what follows the command of `run` and `exec` the sandbox's.
+  if (command.commands.length > 0) command.enablePositionalOptions();
   addGlobalOptions(command.helpOption(false).helpCommand(false))
     // Every command has options: saying so in every line of a list says nothing.
     .configureHelp({ subcommandTerm: (child) => [[child.name(), ...child.aliases()].join('|'), argumentsText(child)].join(' ').trim() })
