@@ -1,7 +1,7 @@
 /** Makes this host known to a controller. The key pair is made here; its seed never leaves this host. */
 import { hostname } from 'node:os';
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
+import { chmod, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fmtCreds } from '@nats-io/jwt';
 import { createUser, fromSeed } from '@nats-io/nkeys';
@@ -11,7 +11,8 @@ import type { Environment } from '#shared/config.ts';
 import { NsfleetError, errorText } from '#shared/errors.ts';
 import { agentFiles } from './config.ts';
 import type { Enrolment } from './config.ts';
-import { readIfThere, writeDurably } from './durable-file.ts';
+import { readIfThere, stateUnusable, writeDurably } from './durable-file.ts';
+import { makeDirectory } from './make-directory.ts';
 
 export type EnrollOptions = { api: string; tokenFile: string; id?: string | undefined; name?: string | undefined };
 
@@ -22,8 +23,7 @@ export type EnrollOptions = { api: string; tokenFile: string; id?: string | unde
 export async function enroll(env: Environment, options: EnrollOptions): Promise<Enrolment & { credentials: string }> {
   const files = agentFiles(env);
   const seedFile = `${files.credentials}.seed`;
-  await mkdir(dirname(files.credentials), { recursive: true, mode: 0o700 });
-  await mkdir(dirname(files.enrolment), { recursive: true, mode: 0o700 });
+  for (const file of [files.credentials, files.enrolment]) ensureParent(file);
   const user = await ownKey(seedFile);
   const client = createClient(options.api, await readToken(options.tokenFile));
   const name = options.name ?? hostname();
@@ -34,6 +34,14 @@ export async function enroll(env: Environment, options: EnrollOptions): Promise<
   await writeDurably(files.enrolment, `${JSON.stringify(enrolment, null, 2)}\n`);
   await rm(seedFile, { force: true });
   return { ...enrolment, credentials: files.credentials };
+}
+
+function ensureParent(file: string): void {
+  try {
+    makeDirectory(dirname(file));
+  } catch (cause) {
+    throw stateUnusable('make directory', dirname(file), cause);
+  }
 }
 
 async function ownKey(seedFile: string): Promise<KeyPair> {

@@ -1,9 +1,10 @@
 /** One agent for one state directory. */
 import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { NsfleetError } from '#shared/errors.ts';
 import { stateUnusable } from './durable-file.ts';
+import { makeDirectory } from './make-directory.ts';
 
 /**
  * Makes the state directory (0700) and takes its lock, or fails with ALREADY_RUNNING and the holder's pid. It is a flock(2), which
@@ -37,7 +38,7 @@ export function lockStateDirectory(stateDirectory: string): Disposable {
 
 function openLock(stateDirectory: string, path: string): number {
   try {
-    mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+    makeDirectory(stateDirectory);
     return openSync(path, 'a+', 0o600);
   } catch (cause) {
     throw stateUnusable('open', path, cause);

@@ -1,7 +1,8 @@
 /** The API's bearer token: one secret in one file of mode 0600. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeDirectory } from '#controller/make-directory.mjs';
 import { NsfleetError, errorText } from '#shared/errors.ts';
 
 /** 256 random bits; the prefix lets secret scanners and people see what it is. */
@@ -11,7 +12,7 @@ const tokenPattern = /^[\x21-\x7e]{16,512}$/;
 /** The token in `path`, which is made first where it is missing. CONFIG_INVALID where others may read it or it is no token. */
 export function ensureApiToken(path: string): string {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(path));
     writeFileSync(path, `${prefix}${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx', flush: true });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw invalid(path, errorText(error), error);

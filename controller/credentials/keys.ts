@@ -4,11 +4,12 @@
  *   production it stays off the controllers and off the NATS hosts.
  * - `account.json`: the account's public key and the seed of its signing key. All that a controller needs to admit a host.
  */
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createAccount, createOperator, fromSeed } from '@nats-io/nkeys';
 import type { KeyPair } from '@nats-io/nkeys';
 import { z } from 'zod';
+import { makeDirectory } from '#controller/make-directory.mjs';
 import { NsfleetError, errorText, issuesText } from '#shared/errors.ts';
 
 const seed = (prefix: string) => z.string().regex(new RegExp(`^S${prefix}[A-Z2-7]{56}$`), `an nkey seed S${prefix}…`);
@@ -52,8 +53,7 @@ export function readOperatorKeys(dir: string): OperatorKeys {
 
 function makeKeys(dir: string): void {
   const account = createAccount();
-  mkdirSync(dirname(dir), { recursive: true, mode: 0o700 });
-  const staging = mkdtempSync(`${dir}.new-`);
+  const staging = stagingBeside(dir);
   try {
     writeSecret(join(staging, 'operator.json'), {
       version: 1,
@@ -68,6 +68,15 @@ function makeKeys(dir: string): void {
     const code = (error as NodeJS.ErrnoException).code;
     // Somebody else was faster: theirs count.
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+  }
+}
+
+function stagingBeside(dir: string): string {
+  try {
+    makeDirectory(dirname(dir));
+    return mkdtempSync(`${dir}.new-`);
+  } catch (cause) {
+    throw new NsfleetError('CONFIG_INVALID', { attempted: 'make the NATS keys in', target: dir, reason: errorText(cause), cause });
   }
 }
 

@@ -2,8 +2,9 @@
  * Programs from Debian's archive, without root and without touching the machine's packages: apt works on private directories, takes
  * the mirrors from the machine's own configuration and verifies the archive's signature as always.
  */
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '#controller/make-directory.mjs';
 import { debianMirrors } from './apt-sources.ts';
 import type { Mirror } from './apt-sources.ts';
 import type { Say } from './progress.ts';
@@ -53,8 +54,7 @@ export async function withDebianPackages<T>(
 
 /** Null when `<workDir>/root` holds the unpacked packages, else why not. */
 async function fetchPackages(mirror: Mirror, { packages, suite, workDir, signal }: Download): Promise<string | null> {
-  for (const dir of ['lists/partial', 'cache/archives/partial', 'sources', 'root'])
-    mkdirSync(join(workDir, dir), { recursive: true, mode: 0o700 });
+  for (const dir of ['lists/partial', 'cache/archives/partial', 'sources', 'root']) makeDirectory(join(workDir, dir));
   writeFileSync(join(workDir, 'status'), '');
   writeFileSync(join(workDir, 'sources', 'debian.sources'), sourceText(mirror, suite));
   writeFileSync(join(workDir, 'apt.conf'), aptConfiguration(workDir));

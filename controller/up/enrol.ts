@@ -1,9 +1,10 @@
 /** This host's identity and its agent's credentials: made once, kept in the config directory, renewed at every start. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import { parseCreds } from '@nats-io/jwt';
 import { createUserKey, credentialsText } from '#controller/credentials/users.ts';
+import { makeDirectory } from '#controller/make-directory.mjs';
 import type { Client } from '#shared/client.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import { HostId } from '#shared/host.ts';
@@ -66,7 +67,7 @@ function readOrNull(path: string): string | null {
 }
 
 function writeSecretly(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(path));
   const staging = `${path}.new`;
   writeFileSync(staging, text, { mode: 0o600, flush: true });
   renameSync(staging, path);

@@ -1,7 +1,8 @@
 /** One `npm start` for one set of directories. */
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { makeDirectory } from '#controller/make-directory.mjs';
 import { NsfleetError } from '#shared/errors.ts';
 
 export type Lock = { [Symbol.dispose](): void };
@@ -11,7 +12,7 @@ export type Lock = { [Symbol.dispose](): void };
  * and not to the process that asks for it: flock(1) takes it on our descriptor and exits, and the kernel drops it when we end, however.
  */
 export function takeLock(runtimeDir: string): Lock {
-  mkdirSync(runtimeDir, { recursive: true, mode: 0o700 });
+  makeDirectory(runtimeDir);
   const path = join(runtimeDir, 'lock');
   for (;;) {
     const fd = openSync(path, 'a+', 0o600);

@@ -7,6 +7,7 @@ import type { NsfleetError } from '#shared/errors.ts';
 import type { Environment } from '#shared/config.ts';
 import { demoSandbox } from './demo.ts';
 import { endShims } from './end-shims.ts';
+import { ensureDirectories } from './ensure-directories.ts';
 import { endLeftovers } from './leftovers.ts';
 import { takeLock } from './lock.ts';
 import { missingForUser, requireNamespaces } from './namespaces-allowed.ts';
@@ -26,6 +27,7 @@ import type { StopRequests } from './stop-requests.ts';
 /** Never before the parts and all that they hold are gone. */
 async function up(settings: UpSettings, env: Environment, say: Say, requests: StopRequests): Promise<void> {
   await requireNamespaces();
+  ensureDirectories(settings.dirs, env);
   using _ = takeLock(settings.dirs.runtime);
   await endLeftovers(settings.files.stack, settings.dirs.runtime, say);
   const missing = missingForUser();

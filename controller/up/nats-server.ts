@@ -1,8 +1,9 @@
 /** The stack's own nats-server: JWT mode, loopback, a port of its own choice. */
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NatsKeys } from '#controller/credentials/keys.ts';
 import { serverConfig } from '#controller/credentials/server-config.ts';
+import { makeDirectory } from '#controller/make-directory.mjs';
 import { startPart } from './part.ts';
 import type { Part } from './part.ts';
 import { untilReady } from './ready.ts';
@@ -26,7 +27,7 @@ export async function startNatsServer(
 ): Promise<NatsServer> {
   const dir = join(dirs.runtime, 'nats');
   rmSync(dir, { recursive: true, force: true });
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeDirectory(dir);
   const configFile = join(dir, 'nats.conf');
   const settings = { host: '127.0.0.1', port: -1, portsFileDir: dir, pidFile: join(dir, 'nats.pid') };
   writeFileSync(configFile, await serverConfig(keys, settings), { mode: 0o600 });

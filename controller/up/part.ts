@@ -3,8 +3,9 @@
  * Ctrl-C in the terminal reaches only `npm start`, which then stops the parts in order.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '#controller/make-directory.mjs';
 import { NsfleetError } from '#shared/errors.ts';
 import { identify } from './identity.ts';
 import type { Identity } from './identity.ts';
@@ -64,7 +65,7 @@ export function logTail({ logFile, logFrom }: Part): string {
 }
 
 function openLog(logDir: string, name: PartName): string {
-  mkdirSync(logDir, { recursive: true, mode: 0o700 });
+  makeDirectory(logDir);
   const logFile = join(logDir, `${name}.log`);
   if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > logMaxBytes) renameSync(logFile, `${logFile}.1`);
   return logFile;

@@ -1,7 +1,8 @@
 /** The embedded Postgres's data directory: made once, whole or not at all. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
+import { makeDirectory } from '#controller/make-directory.mjs';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Say } from './progress.ts';
 import { run } from './run.ts';
@@ -29,9 +30,9 @@ export async function ensureCluster(cluster: Cluster, say: Say): Promise<void> {
   say(`postgres: making a database cluster in ${cluster.dataDir}`);
   const staging = `${cluster.dataDir}.new`;
   rmSync(staging, { recursive: true, force: true });
-  mkdirSync(dirname(cluster.dataDir), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(cluster.dataDir));
   const password = randomBytes(32).toString('base64url');
-  mkdirSync(dirname(cluster.passwordFile), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(cluster.passwordFile));
   rmSync(cluster.passwordFile, { force: true });
   writeFileSync(cluster.passwordFile, `${password}\n`, { mode: 0o600, flag: 'wx', flush: true });
   const initdb = unprivileged(join(cluster.binaries, 'bin', 'initdb'), [

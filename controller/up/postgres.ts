@@ -1,7 +1,7 @@
 /** The stack's own Postgres: one server process on loopback, its data kept from start to start. */
 import { createServer } from 'node:net';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '#controller/make-directory.mjs';
 import { NsfleetError } from '#shared/errors.ts';
 import { logTail, startPart } from './part.ts';
 import type { Part } from './part.ts';
@@ -70,7 +70,7 @@ function socketDirectory(runtimeDir: string): string | null {
 }
 
 function settings(port: number, runtimeDir: string, others: Readonly<Record<string, string>> = {}): string[] {
-  mkdirSync(join(runtimeDir, 'postgres'), { recursive: true, mode: 0o700 });
+  makeDirectory(join(runtimeDir, 'postgres'));
   const values = {
     port,
     listen_addresses: '127.0.0.1',

@@ -1,5 +1,5 @@
 /** Starting the stack: Postgres and NATS side by side, then a controller, then the agent of this host. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureApiToken } from '#controller/api-token.ts';
@@ -36,8 +36,7 @@ export async function startStack(
   say: Say,
   signal: AbortSignal,
 ): Promise<RunningStack> {
-  const { dirs, files } = settings;
-  for (const dir of Object.values(dirs)) mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const { files } = settings;
   const token = ensureApiToken(files.token);
   const hostId = ensureHostId(files.hostId);
   const base = baseEnvironment(env, settings);

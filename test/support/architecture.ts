@@ -15,7 +15,7 @@ const mayImport: readonly { files: RegExp; rooms: RegExp }[] = [
   { files: /^controller\/cli\//, rooms: /^(controller\/cli|shared)\// },
   // Feasible, score and place decide: no clock, no database, no log.
   { files: /^controller\/scheduler\//, rooms: /^(controller\/scheduler|shared)\/(?!log\.ts|client\.ts)/ },
-  { files: /^controller\/up\/(launch|dependencies)\.mjs$/, rooms: /^(controller\/up\/.*|native\/build)\.mjs$/ },
+  { files: /^controller\/up\/(launch|dependencies)\.mjs$/, rooms: /^(controller\/(up\/.*|make-directory)|native\/build)\.mjs$/ },
   { files: /^controller\//, rooms: /^(controller|shared)\// },
 ];
 
