@@ -78,7 +78,8 @@ function readOnce(args: readonly string[]): boolean {
       attempted: 'understand',
       target: `npm start -- ${args.join(' ')}`,
       reason: errorText(cause),
-      remedy: '`npm start -- --once` starts, shows and stops; without arguments it stays in the foreground',
+      remedy:
+        '`npm start -- --once` starts, shows and stops; without arguments it stays in the foreground; `npm start -- --help` tells more',
       cause,
     });
   }

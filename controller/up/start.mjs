@@ -5,5 +5,11 @@ if (major < 20) {
   console.error(`nsfleet needs Node 20 or newer to set itself up; this is ${process.version} (${process.execPath}).`);
   process.exit(1);
 }
+const args = process.argv.slice(2);
+if (args.includes('--help') || args.includes('-h')) {
+  const { helpText } = await import('./help.mjs');
+  process.stdout.write(helpText);
+  process.exit(0);
+}
 const { launch } = await import('./launch.mjs');
-await launch('controller/up/main.ts', process.argv.slice(2));
+await launch('controller/up/main.ts', args);

@@ -235,6 +235,16 @@ test('no secret stands in the command line or environment of a part', async () =
   assert.equal(await up.ended, 0);
 });
 
+test('--help prints what there is to say and starts nothing', async () => {
+  for (const flag of ['--help', '-h']) {
+    const up = start(dirs, ['--once', flag]);
+    assert.equal(await up.ended, 0, up.output());
+    assert.match(up.output(), /^usage: npm start/);
+    assert.match(up.output(), /DATABASE_URL/);
+  }
+  assert.deepEqual(readdirSync(dirs.runtime), []);
+});
+
 test('wrong arguments and a wrong DATABASE_URL are told with a code, and leave nothing', async () => {
   const wrong = start(dirs, ['--twice']);
   assert.equal(await wrong.ended, 2);
