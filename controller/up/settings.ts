@@ -13,7 +13,7 @@ const Variables = z.object({
     .string()
     .regex(/^.+:[0-9]{1,5}$/, 'address:port')
     .default('127.0.0.1:0'),
-  NSFLEET_AGENT_HOST_NAME: z.string().min(1).max(253).default(hostname),
+  NSFLEET_HOST_NAME: z.string().min(1).max(253).default(hostname),
 });
 
 export type UpSettings = {
@@ -53,7 +53,7 @@ export function readUpSettings(args: readonly string[], env: Environment): UpSet
     databaseUrl: given.DATABASE_URL,
     natsUrl: given.NATS_URL,
     apiListen: given.NSFLEET_API_LISTEN,
-    hostName: given.NSFLEET_AGENT_HOST_NAME,
+    hostName: given.NSFLEET_HOST_NAME,
     dirs,
     files: {
       stack: stackFile(dirs),

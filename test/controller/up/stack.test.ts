@@ -272,13 +272,18 @@ test('DATABASE_URL and NATS_URL use servers that already run, and leave them run
   await using database = await freshDatabase();
   await using nats = await startTestNats(others.root);
   cpSync(nats.keysDir, join(others.config, 'nats'), { recursive: true });
-  const up = start(others, [], { DATABASE_URL: database.url, NATS_URL: nats.url });
+  const up = start(others, [], { DATABASE_URL: database.url, NATS_URL: nats.url, NSFLEET_HOST_NAME: 'chosen' });
   await up.until('running; Ctrl-C');
   assert.deepEqual(
     stackOf(others)
       .processes.map(({ part }) => part)
       .toSorted(),
     ['agent', 'controller'],
+  );
+  const { hosts } = await clientOf(stackOf(others)).call('hostList');
+  assert.deepEqual(
+    hosts.map((host) => host.name),
+    ['chosen'],
   );
   assert.equal(existsSync(join(others.data, 'postgres')), false);
   process.kill(up.pid, 'SIGTERM');
