@@ -57,7 +57,7 @@ export async function startPostgres(
   }
 }
 
-/** Of its unix socket, over which a statement takes a third less time than over loopback; of its port where the socket's path is too long. */
+/** Of its unix socket, which costs a statement less than loopback does; of its port where the socket's path is too long. */
 function serverAddress(port: number, runtimeDir: string): string {
   const socketDir = socketDirectory(runtimeDir);
   if (socketDir === null) return `127.0.0.1:${port}/${databaseName}`;
