@@ -7,6 +7,7 @@ import { ensureNatsKeys } from '#controller/credentials/keys.ts';
 import { createClient } from '#shared/client.ts';
 import type { Client } from '#shared/client.ts';
 import type { Environment } from '#shared/config.ts';
+import type { Host } from '#shared/resources.ts';
 import { enrolHost, ensureHostId } from './enrol.ts';
 import { findNatsServer } from './nats-find.ts';
 import { startNatsServer } from './nats-server.ts';
@@ -49,9 +50,10 @@ export async function startStack(
   const client = createClient(api, token);
   writeStack(files.stack, { api, tokenFile: files.token, hostId }, parts.all);
   await enrolHost(client, { id: hostId, name: settings.hostName }, files.agentCredentials, signal);
-  await agent(client, hostId, agentEnvironment(base, settings, natsUrl, hostId), settings, parts, signal);
+  const host = await agent(client, hostId, agentEnvironment(base, settings, natsUrl, hostId), settings, parts, signal);
   writeStack(files.stack, { api, tokenFile: files.token, hostId }, parts.all);
   say(`agent: ready as host ${settings.hostName}`);
+  sayMissing(host, say);
   return { client, api, hostId };
 }
 
@@ -97,7 +99,7 @@ async function controller(settings: UpSettings, env: NodeJS.ProcessEnv, parts: P
   return api;
 }
 
-/** Resolves when the controller has its first report: from then on the host can take sandboxes. */
+/** Resolves with the host when the controller has its first report: from then on it can take sandboxes. */
 async function agent(
   client: Client,
   hostId: string,
@@ -105,21 +107,28 @@ async function agent(
   settings: UpSettings,
   parts: Parts,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Host> {
   const startedAt = Date.now();
   const part = await startPart('agent', { file: process.execPath, args: [join(root, 'agent/main.ts')], env }, settings.files.logs);
   parts.add(part);
-  await untilReady(
+  const host = await untilReady(
     part,
     agentReadyMs,
     async () => {
       const host = await client.call('hostShow', { params: { host: hostId }, signal });
       const reported = host.lastReportAt !== null && Date.parse(host.lastReportAt) >= startedAt - 1000;
-      return host.status === 'ready' && reported ? true : null;
+      return host.status === 'ready' && reported ? host : null;
     },
     signal,
   );
   parts.watch('agent');
+  return host;
+}
+
+/** An ordinary user has been told already, see namespaces-allowed.ts. */
+function sayMissing({ name, facts }: Host, say: Say): void {
+  if (facts === null || !facts.privileged || facts.missing.length === 0) return;
+  say(`missing on this host: ${facts.missing.join('; ')} (npx nsfleet host show ${name})`);
 }
 
 function addressIn(file: string): string | null {

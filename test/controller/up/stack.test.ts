@@ -292,6 +292,16 @@ test('DATABASE_URL and NATS_URL use servers that already run, and leave them run
   assert.ok(again.url);
 });
 
+test('root too is told what this host lacks', { skip: process.getuid?.() !== 0 }, async () => {
+  const others = temporaryDirectories();
+  const command = 'mount -t tmpfs none /sys/fs/cgroup && exec "$0" "$@"';
+  const args = ['--mount', 'sh', '-c', command, process.execPath, join(root, 'controller/up/start.mjs'), '--once'];
+  const env = { PATH: process.env['PATH'], HOME: others.root, ...others.env, NATS_SERVER: cachedNats, NSFLEET_HOST_NAME: 'bare' };
+  const result = await run('unshare', args, { env, timeoutMs: startMs });
+  assert.equal(result.code, 0, result.stderr);
+  assert.match(result.stdout, /missing on this host: .*cgroup v2 is not at \/sys\/fs\/cgroup.* \(npx nsfleet host show bare\)\n/);
+});
+
 test('where the kernel forbids user namespaces, that is told with what to do', async () => {
   const others = temporaryDirectories();
   // The limit counts for everything below the user namespace that it is set in: the real kernel refuses here.
