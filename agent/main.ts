@@ -1,6 +1,7 @@
 /** `nsfleet-agent`: run (the default), enroll, --version, --help. */
 import { parseArgs } from 'node:util';
 import { NsfleetError, asNsfleetError, errorText } from '#shared/errors.ts';
+import { failureText } from '#shared/failure-text.ts';
 import { createLog } from '#shared/log.ts';
 import { runAgent } from './agent.ts';
 import { readAgentSettings } from './config.ts';
@@ -73,7 +74,7 @@ function readArguments() {
 }
 
 function usage(reason: string): NsfleetError {
-  return new NsfleetError('USAGE', { attempted: 'run', target: 'nsfleet-agent', reason, remedy: 'see nsfleet-agent --help' });
+  return new NsfleetError('USAGE', { attempted: 'run', target: 'nsfleet-agent', reason, remedy: 'see `nsfleet-agent --help`' });
 }
 
 main().then(
@@ -81,7 +82,7 @@ main().then(
   () => process.exit(0),
   (error: unknown) => {
     const failure = asNsfleetError(error, 'run', 'nsfleet-agent');
-    process.stderr.write(`nsfleet-agent: ${failure.message} (${failure.code})\n${failure.remedy}\n`);
+    process.stderr.write(failureText(failure, false));
     if (failure.code === 'INTERNAL' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     process.exit(failure.exitCode);
   },

@@ -1,7 +1,7 @@
 /** How the CLI fails: one sentence with its code and what to do on standard error, nothing on standard output, an exit code. */
 import { CommanderError } from 'commander';
 import { NsfleetError, errorText } from '#shared/errors.ts';
-import { printable, printableJson } from './output/escape.ts';
+import { failureText } from '#shared/failure-text.ts';
 import type { Output } from './session.ts';
 
 /** The program's exit code for what was thrown, after it was told. Help and version that were asked for are no failure. */
@@ -10,12 +10,6 @@ export function tellFailure(thrown: unknown, stderr: Output, json: boolean): num
   const error = asFailure(thrown);
   stderr.write(failureText(error, json));
   return error.exitCode;
-}
-
-/** The text of a failure, as it is printed. */
-export function failureText(error: NsfleetError, json: boolean): string {
-  if (json) return `${printableJson({ error: error.toWire() })}\n`;
-  return `error: ${error.code}: ${printable(error.message)}\n  what to do: ${printable(error.remedy)}\n`;
 }
 
 /** Wrong arguments. `path` is the command as it is typed: `nsfleet sandbox run`. */

@@ -1,9 +1,8 @@
 /** `npm start`: the whole product on this host, in the foreground until it is told to stop. Run by start.mjs. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { printable } from '#controller/cli/output/escape.ts';
 import { asNsfleetError } from '#shared/errors.ts';
-import type { NsfleetError } from '#shared/errors.ts';
+import { failureText } from '#shared/failure-text.ts';
 import type { Environment } from '#shared/config.ts';
 import { demoSandbox } from './demo.ts';
 import { endShims } from './end-shims.ts';
@@ -63,12 +62,6 @@ async function down(settings: UpSettings, parts: Parts, stack: RunningStack | nu
   say('stopped; nothing is left running, the data stays');
 }
 
-/** Keeps the lines of a log's end apart, and shows control characters in them instead of obeying them. */
-function failureText(failure: NsfleetError): string {
-  const message = failure.message.split('\n').map((line) => printable(line));
-  return `error: ${failure.code}: ${message.join('\n  ')}\n  what to do: ${printable(failure.remedy)}\n`;
-}
-
 // A terminal or pipe that is gone must not end this: there are parts to stop.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 const startedAt = Number(process.env['NSFLEET_STARTED_AT'] ?? Date.now());
@@ -78,7 +71,7 @@ try {
   await up(readUpSettings(process.argv.slice(2), process.env), process.env, say, requests);
 } catch (error) {
   const failure = asNsfleetError(error, 'run', 'npm start');
-  process.stderr.write(failureText(failure));
+  process.stderr.write(failureText(failure, false));
   process.exitCode = failure.exitCode;
 } finally {
   requests[Symbol.dispose]();

@@ -48,9 +48,7 @@ export function partDied(part: Part, how: string, attempted: string): NsfleetErr
 
 /** The last words of a controller or an agent that could not start. */
 function ownFailure(tail: string): { code: ErrorCode; message: string; remedy: string } | null {
-  const match =
-    /^nsfleet controller: (?<code>[A-Z_]+): (?<message>.+)\n +(?<remedy>.+)/m.exec(tail) ??
-    /^nsfleet-agent: (?<message>.+) \((?<code>[A-Z_]+)\)\n(?<remedy>.+)/m.exec(tail);
+  const match = /^error: (?<code>[A-Z_]+): (?<message>.+)\n {2}what to do: (?<remedy>.+)/m.exec(tail);
   const { code = '', message = '', remedy = '' } = match?.groups ?? {};
   return isErrorCode(code) ? { code, message, remedy } : null;
 }

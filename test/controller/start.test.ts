@@ -44,8 +44,8 @@ async function fails(code: ErrorCode, env: Record<string, string>, databaseUrl =
   const how = await controller.ended;
   const stderr = controller.stderr();
   const [first = '', second = ''] = stderr.split('\n').filter((line) => !line.startsWith('{'));
-  assert.match(first, new RegExp(`^nsfleet controller: ${code}: cannot `), stderr);
-  assert.match(second, /^ {2}\S/);
+  assert.match(first, new RegExp(`^error: ${code}: cannot `), stderr);
+  assert.match(second, /^ {2}what to do: \S/);
   assert.equal(how, `code ${errorCatalogue[code].exit}`);
   assert.equal(existsSync(join(dir, 'address')), false);
   assert.doesNotMatch(stderr, /secret/);

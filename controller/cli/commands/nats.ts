@@ -8,6 +8,6 @@ export function natsCommand(attach: Attach): Command {
   const config = new Command('config').description(
     'print the configuration that a nats-server of your own must load (NATS_URL); makes the operator’s and account’s keys if there are none',
   );
-  attach(config, async () => becomeProgram('credentials/print-config.ts', []));
+  attach(config, async ({ json }) => becomeProgram('credentials/print-config.ts', json ? ['--json'] : []));
   return nats.addCommand(config);
 }

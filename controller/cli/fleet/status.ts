@@ -4,7 +4,7 @@ import { connect } from '../connection.ts';
 import { blockLines } from '../output/block.ts';
 import type { Field } from '../output/block.ts';
 import { paint } from '../output/color.ts';
-import { printable } from '../output/escape.ts';
+import { printable } from '#shared/escape.ts';
 import { printJson } from '../output/json.ts';
 import type { Session } from '../session.ts';
 

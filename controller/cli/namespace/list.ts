@@ -4,7 +4,7 @@ import { NsfleetError } from '#shared/errors.ts';
 import { NamespaceType, namespaceTypes } from '#shared/namespace.ts';
 import type { Namespace } from '#shared/resources.ts';
 import { connect } from '../connection.ts';
-import { printable } from '../output/escape.ts';
+import { printable } from '#shared/escape.ts';
 import { printJson } from '../output/json.ts';
 import { printTable } from '../output/table.ts';
 import { allPages } from '../pages.ts';

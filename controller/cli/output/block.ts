@@ -1,6 +1,6 @@
 /** `show` prints one thing as `Key: value` lines, aligned, with deeper lines for lists. */
 import type { Session } from '../session.ts';
-import { printable } from './escape.ts';
+import { printable } from '#shared/escape.ts';
 
 /** A value: text, a list that gets a line each, or nothing (shown as `-`). */
 export type Field = readonly [key: string, value: string | number | readonly string[] | null];

@@ -1,6 +1,6 @@
 /** JSON on standard output: the API's resources as they are. */
 import type { Session } from '../session.ts';
-import { printableJson } from './escape.ts';
+import { printableJson } from '#shared/escape.ts';
 
 /** Prints one value, indented. */
 export function printJson(session: Session, value: unknown): void {

@@ -2,7 +2,7 @@
 import type { Session } from '../session.ts';
 import { paint } from './color.ts';
 import type { Paint } from './color.ts';
-import { printable } from './escape.ts';
+import { printable } from '#shared/escape.ts';
 import { cutToWidth, displayWidth } from './width.ts';
 
 export type Column<Row> = {

@@ -1,7 +1,7 @@
 /** `nsfleet sandbox run --dry-run`. */
 import type { Client, Reply } from '#shared/client.ts';
 import type { SandboxRequest } from '#shared/sandbox.ts';
-import { printable } from '../output/escape.ts';
+import { printable } from '#shared/escape.ts';
 import { printJson } from '../output/json.ts';
 import type { Session } from '../session.ts';
 import { decisionLines } from './decision.ts';

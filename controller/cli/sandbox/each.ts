@@ -1,7 +1,7 @@
 /** Commands that take several sandboxes do all that they can: a failure is told, the others go on, the exit code is the first failure's. */
 import type { Sandbox } from '#shared/resources.ts';
 import { tellFailure } from '../failure.ts';
-import { printable } from '../output/escape.ts';
+import { printable } from '#shared/escape.ts';
 import { printJson } from '../output/json.ts';
 import type { Session } from '../session.ts';
 

@@ -6,7 +6,7 @@ import type { ExitStatus, SandboxRequest } from '#shared/sandbox.ts';
 import { signalNumber } from '#shared/signal.ts';
 import { connect } from '../connection.ts';
 import type { Connection } from '../connection.ts';
-import { printable } from '../output/escape.ts';
+import { printable } from '#shared/escape.ts';
 import { printJson } from '../output/json.ts';
 import type { Session } from '../session.ts';
 import { hearSignals, whenReaderGone } from '../signals.ts';

@@ -1,7 +1,7 @@
 /** Where a command's output goes: straight on, or as lines of JSON. */
 import { once } from 'node:events';
 import { StringDecoder } from 'node:string_decoder';
-import { printableJson } from '../output/escape.ts';
+import { printableJson } from '#shared/escape.ts';
 import type { Output, Session } from '../session.ts';
 import type { Sink } from './stream.ts';
 

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { EventEmitter } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { buildProgram } from '#controller/cli/program.ts';
-import { cli } from './run.ts';
+import { cli, cliProcess } from './run.ts';
 
 const nowhere = {
   stdin: new PassThrough(),
@@ -45,4 +48,32 @@ test('help: of every command its own usage and all its options, asked in each wa
         if (!option.hidden) assert.ok(stdout.includes(option.flags), `${argv.join(' ')}: ${option.flags}`);
     }
   }
+});
+
+const controllerDirectory = new URL('../../../controller/', import.meta.url);
+
+test('controller: --help lists every setting, also of the program itself; arguments it does not know are refused', async () => {
+  const source = readFileSync(new URL('config.ts', controllerDirectory), 'utf8');
+  const settings = [...source.matchAll(/^ {4}([A-Z_]+): /gm)].map((match) => match[1] ?? '');
+  assert.ok(settings.length >= 9);
+  const program = (...argv: string[]) =>
+    spawnSync(process.execPath, [fileURLToPath(new URL('main.ts', controllerDirectory)), ...argv], { encoding: 'utf8', env: {} });
+  for (const text of [(await cli({}, 'controller', '--help')).stdout, program('--help').stdout, program('-h').stdout]) {
+    for (const name of settings) assert.match(text, new RegExp(`^  ${name} `, 'm'));
+    assert.match(text, /127\.0\.0\.1:4180/);
+  }
+  for (const argument of ['--nope', 'nope']) {
+    const refused = await cli({}, 'controller', argument);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /^error: USAGE: .+\n  what to do: see `nsfleet controller --help`\n$/);
+    const { status, stderr } = program(argument);
+    assert.equal(status, 2);
+    assert.match(stderr, /^error: USAGE: .+\n  what to do: see `nsfleet controller --help`\n$/);
+  }
+});
+
+test('controller --json tells why it does not start as JSON', async () => {
+  const { code, stdout, stderr } = await cliProcess({ HOME: '/nonexistent' }, 'controller', '--json').ended;
+  assert.deepEqual([code, stdout], [2, '']);
+  assert.equal((JSON.parse(stderr) as { error: { code: string } }).error.code, 'CONFIG_INVALID');
 });

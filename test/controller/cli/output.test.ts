@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { blockLines, commandText, labelsText } from '#controller/cli/output/block.ts';
-import { printable, printableJson } from '#controller/cli/output/escape.ts';
+import { printable, printableJson } from '#shared/escape.ts';
 import { bytesText } from '#controller/cli/output/sizes.ts';
 import { tableLines } from '#controller/cli/output/table.ts';
 import { absoluteAndAgo, ago, durationText } from '#controller/cli/output/times.ts';
