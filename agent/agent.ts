@@ -112,6 +112,8 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   if (signal.aborted) end();
   const watching = watch.run(ending.signal);
   const working: Promise<void>[] = [watching];
+  // It only fails where everything ends.
+  const introduce = (): void => void greeting.greet(ending.signal).catch(() => undefined);
   try {
     link = await openLink(
       {
@@ -120,13 +122,14 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
         credentialsFile: settings.credentialsFile,
         allowOldNats: settings.allowOldNats,
         log,
-        onDo({ placements: desired, tell }) {
+        onDo({ placements: desired, tell, hello }) {
+          if (hello) introduce();
           accept(desired);
           if (tell) placements.tellAll();
         },
         onAsk: (message) => questions.ask(message),
         onReconnect() {
-          void greeting.greet(ending.signal);
+          introduce();
           outbox.wake();
           reporter.wake();
         },

@@ -12,7 +12,7 @@ const retryMaxMs = 3000;
 const refusedMs = 15_000;
 
 export type Greeting = {
-  /** Resolves when a controller accepted this host; rejects when the signal aborts. */
+  /** Resolves when a controller accepted this host; rejects when the signal aborts. Asked again meanwhile, it is the same greeting. */
   greet(signal: AbortSignal): Promise<void>;
 };
 
@@ -21,22 +21,29 @@ export function createGreeting(
   send: (hello: HostHello, timeoutMs: number) => Promise<ReplyOf<'hello'>>,
   log: Log,
 ): Greeting {
-  return {
-    async greet(signal) {
-      for (let attempt = 0; ; attempt++) {
-        signal.throwIfAborted();
-        let pauseMs = backoffMs(attempt, retryBaseMs, retryMaxMs);
-        try {
-          const reply = await send(hello, timeoutMs);
-          if (reply.accepted) return;
-          log.error({ code: reply.error?.code, reason: reply.error?.reason }, 'no controller accepts this host');
-          pauseMs = refusedMs;
-        } catch (error) {
-          // The first time and then now and then: a fleet whose controllers are away must not fill its disks with this.
-          log[attempt % 20 === 0 ? 'warn' : 'debug']({ reason: errorText(error) }, 'no controller answered yet');
-        }
-        await sleep(pauseMs, signal);
+  let greeting: Promise<void> | null = null;
+  const greet = async (signal: AbortSignal): Promise<void> => {
+    for (let attempt = 0; ; attempt++) {
+      signal.throwIfAborted();
+      let pauseMs = backoffMs(attempt, retryBaseMs, retryMaxMs);
+      try {
+        const reply = await send(hello, timeoutMs);
+        if (reply.accepted) return;
+        log.error({ code: reply.error?.code, reason: reply.error?.reason }, 'no controller accepts this host');
+        pauseMs = refusedMs;
+      } catch (error) {
+        // The first time and then now and then: a fleet whose controllers are away must not fill its disks with this.
+        log[attempt % 20 === 0 ? 'warn' : 'debug']({ reason: errorText(error) }, 'no controller answered yet');
       }
+      await sleep(pauseMs, signal);
+    }
+  };
+  return {
+    greet(signal) {
+      greeting ??= greet(signal).finally(() => {
+        greeting = null;
+      });
+      return greeting;
     },
   };
 }

@@ -13,6 +13,8 @@ import { NsfleetError } from '#shared/errors.ts';
 const doubtMs = 1000;
 /** A host whose digest stays different is told the whole at most this often: it may be busy doing what it was told. */
 const wholeIntervalMs = 3000;
+/** A host that is not enrolled beats on, and is not asked with every beat. */
+const helloIntervalMs = 15_000;
 /** Times of the last telling are kept for as many hosts; beyond, the oldest is forgotten, and that host told once more. */
 const toldMax = 50_000;
 
@@ -22,12 +24,8 @@ export function createHearing(context: Context): Hearing {
   const differsSince = new Map<string, number>();
 
   const tellWhole = async (hostId: string, reason: SendReason) => {
-    toldAt.delete(hostId);
-    toldAt.set(hostId, performance.now());
+    remember(toldAt, hostId, performance.now());
     differsSince.delete(hostId);
-    for (const times of [toldAt, differsSince]) {
-      if (times.size > toldMax) times.delete(times.keys().next().value ?? hostId);
-    }
     sender.send(hostId, await desiredForHost(store.db, hostId), reason, true);
   };
 
@@ -40,13 +38,17 @@ export function createHearing(context: Context): Hearing {
     async beat(beat) {
       const { hostId } = beat;
       const { known, digestMatches } = await recordBeat(store, beat);
+      const now = performance.now();
       if (!known || digestMatches) {
         differsSince.delete(hostId);
+        if (!known && now - (toldAt.get(hostId) ?? -Infinity) >= helloIntervalMs) {
+          remember(toldAt, hostId, now);
+          sender.askHello(hostId);
+        }
         return null;
       }
-      const now = performance.now();
       const since = differsSince.get(hostId);
-      if (since === undefined) differsSince.set(hostId, now);
+      if (since === undefined) remember(differsSince, hostId, now);
       else if (now - since >= doubtMs && now - (toldAt.get(hostId) ?? -Infinity) >= wholeIntervalMs) await tellWhole(hostId, 'digest');
       return null;
     },
@@ -70,4 +72,11 @@ function notEnrolled(hostId: string): NsfleetError {
     reason: 'it is not enrolled',
     remedy: 'enrol it: `nsfleet-agent enroll`',
   });
+}
+
+/** The newest is last; the oldest goes where there are too many. */
+function remember(times: Map<string, number>, hostId: string, at: number): void {
+  times.delete(hostId);
+  times.set(hostId, at);
+  if (times.size > toldMax) times.delete(times.keys().next().value ?? hostId);
 }

@@ -14,9 +14,12 @@ export type SendReason = 'create' | 'stop' | 'remove' | 'followUp' | 'digest' | 
 export type Sender = {
   /** False where there is no connection to NATS. `tell` asks the host for the status of everything it holds. */
   send(hostId: string, placements: readonly DesiredPlacement[], reason: SendReason, tell?: boolean): boolean;
+  /** Asks an agent that only beats to introduce itself again. */
+  askHello(hostId: string): boolean;
 };
 
 export function createSender(link: Link, controllerId: string, metrics: Metrics): Sender {
+  const base = { v: protocolVersion, controllerId, hello: false } as const;
   return {
     send(hostId, placements, reason, tell = false) {
       const chunks = chunksOf(placements);
@@ -26,10 +29,12 @@ export function createSender(link: Link, controllerId: string, metrics: Metrics)
       return chunks.every((chunk, index) =>
         link.publish(
           subjects.toAgent('do', hostId),
-          encodeMessage('do', { v: protocolVersion, controllerId, tell: tell && index === chunks.length - 1, placements: chunk }),
+          encodeMessage('do', { ...base, tell: tell && index === chunks.length - 1, placements: chunk }),
         ),
       );
     },
+    askHello: (hostId) =>
+      link.publish(subjects.toAgent('do', hostId), encodeMessage('do', { ...base, tell: false, hello: true, placements: [] })),
   };
 }
 

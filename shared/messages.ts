@@ -64,6 +64,7 @@ export const Do = z.object({
   v,
   controllerId: Token,
   tell: z.boolean().describe('true: send the status of every placement you hold, also of those not named here'),
+  hello: z.boolean().default(false).describe('true: say hello again; the database does not know your session, it may have been restored'),
   placements: z.array(DesiredPlacement).max(200),
 });
 export type Do = z.infer<typeof Do>;

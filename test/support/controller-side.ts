@@ -96,7 +96,7 @@ export async function startControllerSide(nats: TestNats): Promise<ControllerSid
     answerReport: ({ seq, page, pages }) => ({ v: 1, seq, result: page === pages - 1 ? 'committed' : 'staged' }),
     answerStatuses: true,
     do: (hostId, placements, tell = false) =>
-      connection.publish(subjects.toAgent('do', hostId), encodeMessage('do', { v: 1, controllerId, tell, placements })),
+      connection.publish(subjects.toAgent('do', hostId), encodeMessage('do', { v: 1, controllerId, hello: false, tell, placements })),
     publish: (subject, data) => connection.publish(subject, data),
     async ask(hostId, question) {
       const requestId = randomUUID();

@@ -27,7 +27,7 @@ test('every chunk fits into a message, nothing is lost, and the order stays', ()
       const placements = [...large.map(placement), ...Array.from({ length: small }, () => placement(2))];
       const chunks = chunksOf(placements);
       for (const chunk of chunks) {
-        const bytes = encodeMessage('do', { v: 1, controllerId: randomUUID(), tell: true, placements: chunk });
+        const bytes = encodeMessage('do', { v: 1, controllerId: randomUUID(), tell: true, hello: false, placements: chunk });
         assert.equal(decodeMessage('do', bytes).placements.length, chunk.length);
       }
       assert.deepEqual(chunks.flat(), placements);
