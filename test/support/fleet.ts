@@ -223,7 +223,13 @@ function fleetProcess(
     async end(signal = 'SIGTERM') {
       if (child === null || child.exitCode !== null || child.signalCode !== null) return;
       child.kill(signal);
-      const how = await Promise.race([exit, sleep(endMs).then(() => null)]);
+      const gone = new AbortController();
+      const late = sleep(endMs, gone.signal).then(
+        () => null,
+        () => null,
+      );
+      const how = await Promise.race([exit, late]);
+      gone.abort();
       if (how !== null) return;
       child.kill('SIGKILL');
       await exit;
