@@ -1,11 +1,12 @@
 /** `nsfleet status`. */
-import type { FleetStatus } from '#shared/resources.ts';
+import type { FleetStatus, Host } from '#shared/resources.ts';
 import { connect } from '../connection.ts';
 import { blockLines } from '../output/block.ts';
 import type { Field } from '../output/block.ts';
 import { paint } from '../output/color.ts';
 import { printable } from '#shared/escape.ts';
 import { printJson } from '../output/json.ts';
+import { allHosts } from '../host/list.ts';
 import type { Session } from '../session.ts';
 
 /** Prints what is wrong, then how big the fleet is. Exit code 0 where all is well, 1 where there are problems. */
@@ -17,6 +18,7 @@ export async function printStatus(session: Session): Promise<number> {
   } else {
     const lines = [
       ...verdict(status, session.color),
+      ...incompleteHosts(await allHosts(client)),
       ...blockLines([['Controller', `${api} (${status.controllerId})`], ...counts(status)]),
     ];
     session.stdout.write(`${lines.join('\n')}\n`);
@@ -30,6 +32,14 @@ function verdict(status: FleetStatus, color: boolean): string[] {
   return [color ? paint('red', heading) : heading, ...status.problems.map((problem) => `  ${printable(problem)}`)];
 }
 
+/** No problem of the fleet: such a host works, with less than it could do. */
+function incompleteHosts(hosts: readonly Host[]): string[] {
+  const names = hosts.filter(({ facts }) => facts !== null && facts.missing.length > 0).map(({ name }) => name);
+  const [first] = names;
+  if (first === undefined) return [];
+  return [`${names.length} ${names.length === 1 ? 'host' : 'hosts'} with something missing: \`nsfleet host show ${printable(first)}\``];
+}
+
 function counts({ version, database, nats, hosts, namespaces, sandboxes }: FleetStatus): Field[] {
   return [
     ['Version', version],
@@ -37,7 +47,8 @@ function counts({ version, database, nats, hosts, namespaces, sandboxes }: Fleet
     ['NATS', `${nats.ok ? 'ok' : 'not ok'}, ${nats.version}, ${nats.server}`],
     ['Hosts', counted(hosts)],
     ['Namespaces', counted(namespaces)],
-    ['Sandboxes', counted(sandboxes)],
+    // Removed ones are history.
+    ['Sandboxes', counted({ ...sandboxes, removed: 0 })],
   ];
 }
 

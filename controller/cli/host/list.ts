@@ -1,4 +1,5 @@
 /** `nsfleet host ls`. */
+import type { Client } from '#shared/client.ts';
 import type { Host } from '#shared/resources.ts';
 import { connect } from '../connection.ts';
 import { labelsText } from '../output/block.ts';
@@ -14,13 +15,18 @@ import type { Session } from '../session.ts';
 /** Prints all hosts by name. */
 export async function listHosts(session: Session): Promise<number> {
   const { client } = connect(session);
-  const hosts = await allPages(async (cursor) => {
-    const { hosts: items, nextCursor } = await client.call('hostList', { query: { cursor } });
-    return { items, nextCursor };
-  });
+  const hosts = await allHosts(client);
   if (session.json) printJson(session, { hosts });
   else printTable(session, hostColumns(session.now()), hosts);
   return 0;
+}
+
+/** All hosts by name. */
+export function allHosts(client: Client): Promise<Host[]> {
+  return allPages(async (cursor) => {
+    const { hosts: items, nextCursor } = await client.call('hostList', { query: { cursor } });
+    return { items, nextCursor };
+  });
 }
 
 function hostColumns(now: Date): Column<Host>[] {

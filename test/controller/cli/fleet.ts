@@ -138,6 +138,6 @@ function statusFixture(): FleetStatus {
     nats: { ok: true, server: 'nats://127.0.0.1:4222', version: '2.14.0' },
     hosts: { ready: 1, unknown: 0 },
     namespaces: { mnt: 1, cgroup: 1, uts: 1, ipc: 1, user: 1, pid: 1, net: 1, time: 1 },
-    sandboxes: { running: 2 },
+    sandboxes: { running: 2, removed: 7 },
   };
 }

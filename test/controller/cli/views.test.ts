@@ -114,6 +114,10 @@ test('status: problems first, exit code 0 or 1', async () => {
   const good = await run('status');
   assert.equal(good.code, 0);
   assert.equal(lines(good.stdout)[0], 'All is well.');
+  assert.equal(lines(good.stdout)[1], '1 host with something missing: `nsfleet host show web-1`');
+  assert.match(good.stdout, /^Sandboxes: +2: 2 running$/m);
+  fleet.hosts.splice(0, Infinity);
+  assert.doesNotMatch((await run('status')).stdout, /missing/);
   assert.match(good.stdout, /^Namespaces: +8: 1 mnt, 1 cgroup/m);
   fleet.status.ok = false;
   fleet.status.problems.push('Host db-1 was last heard 3 minutes ago.');
