@@ -1,12 +1,11 @@
 /** How the CLI fails: one sentence with its code and what to do on standard error, nothing on standard output, an exit code. */
-import { CommanderError } from 'commander';
+import type { CommanderError } from 'commander';
 import { NsfleetError, errorText } from '#shared/errors.ts';
 import { failureText } from '#shared/failure-text.ts';
 import type { Output } from './session.ts';
 
-/** The program's exit code for what was thrown, after it was told. Help and version that were asked for are no failure. */
+/** The program's exit code for what was thrown, after it was told. */
 export function tellFailure(thrown: unknown, stderr: Output, json: boolean): number {
-  if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
   const error = asFailure(thrown);
   stderr.write(failureText(error, json));
   return error.exitCode;

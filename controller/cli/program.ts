@@ -9,6 +9,7 @@ import { namespaceCommand } from './commands/namespace.ts';
 import { natsCommand } from './commands/nats.ts';
 import { sandboxCommand } from './commands/sandbox.ts';
 import { statusCommand } from './commands/status.ts';
+import { printableJson } from '#shared/escape.ts';
 import { tellFailure, usage, usageOf } from './failure.ts';
 import { addGlobalOptions, sessionOf } from './session.ts';
 import type { Session, Terminal } from './session.ts';
@@ -23,23 +24,36 @@ export type Attach = (command: Command, body: Body) => Command;
 export async function runCli(argv: readonly string[], terminal: Terminal): Promise<number> {
   let exitCode = 0;
   let json = wantsJson(argv);
-  const program = buildProgram(terminal, (command, body) =>
-    command.action(async () => {
-      const session = sessionOf(command, terminal);
-      json = session.json;
-      exitCode = await body(session);
-    }),
+  let help = '';
+  const program = buildProgram(
+    terminal,
+    (command, body) =>
+      command.action(async () => {
+        const session = sessionOf(command, terminal);
+        json = session.json;
+        exitCode = await body(session);
+      }),
+    (text) => {
+      help += text;
+    },
   );
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (thrown) {
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) {
+      const value = thrown.code === 'commander.version' ? { version: help.trim() } : { help };
+      terminal.stdout.write(json ? `${printableJson(value)}\n` : help);
+      return 0;
+    }
+    // A group without a command: its help, then what is wrong. Who reads JSON reads the error alone.
+    if (!json) terminal.stderr.write(help);
     return tellFailure(thrown, terminal.stderr, json);
   }
 }
 
-/** The command tree; `attach` decides what running a command means. */
-export function buildProgram(terminal: Terminal, attach: Attach): Command {
+/** The command tree; `attach` decides what running a command means, `say` gets what commander has to say: help and version. */
+export function buildProgram(terminal: Terminal, attach: Attach, say: (text: string) => void): Command {
   const program = new Command('nsfleet')
     .description('See and act on every Linux namespace of a fleet of hosts.')
     .version(version(), '-V, --version', 'print the version')
@@ -54,12 +68,12 @@ export function buildProgram(terminal: Terminal, attach: Attach): Command {
   program.addCommand(controllerCommand(attach));
   program.addCommand(natsCommand(attach));
   program.addCommand(helpCommand(attach));
-  finish(program, 'nsfleet', terminal);
+  finish(program, 'nsfleet', terminal, say);
   return program;
 }
 
 /** What holds for every command of the tree. */
-function finish(command: Command, path: string, terminal: Terminal): void {
+function finish(command: Command, path: string, terminal: Terminal, say: (text: string) => void): void {
   // Options end at the first word: --help after it is that word's, and what follows the command of `run` and `exec` the sandbox's.
   if (command.commands.length > 0) command.enablePositionalOptions();
   addGlobalOptions(command.helpOption(false).helpCommand(false))
@@ -67,8 +81,8 @@ function finish(command: Command, path: string, terminal: Terminal): void {
     .configureHelp({ subcommandTerm: (child) => [[child.name(), ...child.aliases()].join('|'), argumentsText(child)].join(' ').trim() })
     .showSuggestionAfterError()
     .configureOutput({
-      writeOut: (text) => void terminal.stdout.write(text),
-      writeErr: (text) => void terminal.stderr.write(text),
+      writeOut: say,
+      writeErr: say,
       // Refusals are told once, by tellFailure.
       outputError: () => undefined,
       getOutHelpWidth: () => terminal.stdout.columns ?? 100,
@@ -82,7 +96,7 @@ function finish(command: Command, path: string, terminal: Terminal): void {
       command.outputHelp();
       throw new CommanderError(0, 'commander.helpDisplayed', '');
     });
-  for (const child of command.commands) finish(child, `${path} ${child.name()}`, terminal);
+  for (const child of command.commands) finish(child, `${path} ${child.name()}`, terminal, say);
 }
 
 function argumentsText(command: Command): string {

@@ -1,5 +1,5 @@
 /** `nsfleet help [command…]` and `nsfleet help exit-codes`. */
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { usage } from '../failure.ts';
 import type { Attach } from '../program.ts';
 
@@ -14,7 +14,8 @@ export function helpCommand(attach: Attach): Command {
     let at: Command | null = help.parent;
     for (const name of help.args) at = at?.commands.find((child) => child.name() === name || child.aliases().includes(name)) ?? null;
     if (at === null) throw usage('nsfleet help', `there is no command or topic \`${help.args.join(' ')}\``);
+    // Ends by throwing, as --help does.
     at.outputHelp();
-    return 0;
+    throw new CommanderError(0, 'commander.helpDisplayed', '');
   });
 }

@@ -26,7 +26,11 @@ function everyCommand(at: Command, path: string[]): Named[] {
 }
 
 const tree = everyCommand(
-  buildProgram(nowhere, (command) => command),
+  buildProgram(
+    nowhere,
+    (command) => command,
+    () => undefined,
+  ),
   [],
 );
 
@@ -76,4 +80,27 @@ test('controller --json tells why it does not start as JSON', async () => {
   const { code, stdout, stderr } = await cliProcess({ HOME: '/nonexistent' }, 'controller', '--json').ended;
   assert.deepEqual([code, stdout], [2, '']);
   assert.equal((JSON.parse(stderr) as { error: { code: string } }).error.code, 'CONFIG_INVALID');
+});
+
+test('--json: help, version and a missing command as JSON alone', async () => {
+  for (const argv of [
+    ['help', 'ns', 'ls', '--json'],
+    ['ns', 'ls', '--help', '--json'],
+    ['ns', '--json', '-h'],
+  ]) {
+    const { code, stdout, stderr } = await cli({}, ...argv);
+    assert.deepEqual([code, stderr], [0, ''], argv.join(' '));
+    assert.match((JSON.parse(stdout) as { help: string }).help, /^Usage: nsfleet ns[^]*Examples:|^Usage: nsfleet ns/);
+  }
+  for (const argv of [
+    ['-V', '--json'],
+    ['--json', '--version'],
+  ]) {
+    assert.match((JSON.parse((await cli({}, ...argv)).stdout) as { version: string }).version, /^\d+\.\d+\.\d+$/);
+  }
+  for (const argv of [['--json'], ['ns', '--json'], ['--json', 'sandbox']]) {
+    const { code, stdout, stderr } = await cli({}, ...argv);
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.equal((JSON.parse(stderr) as { error: { code: string } }).error.code, 'USAGE');
+  }
 });
