@@ -53,13 +53,14 @@ async function up(settings: UpSettings, env: Environment, say: Say, requests: St
 async function down(settings: UpSettings, parts: Parts, stack: RunningStack | null, say: Say, hasten: AbortSignal): Promise<void> {
   if (parts.all.length > 0) say('stopping');
   if (stack !== null) await stopSandboxes(stack.client, stack.hostId, say, AbortSignal.any([hasten, parts.incomplete]));
-  await parts.stop(say, hasten);
+  const stopped = await parts.stop(say, hasten);
   await endShims(settings.files.agentState, say);
   const { files, dirs } = settings;
   for (const path of [files.databaseUrl, files.apiAddress]) rmSync(path, { force: true });
   for (const name of ['nats', 'postgres']) rmSync(join(dirs.runtime, name), { recursive: true, force: true });
   removeStackFiles(files.stack);
-  say('stopped; nothing is left running, the data stays');
+  if (stack !== null) say('stopped; nothing is left running, the data stays');
+  else if (stopped.length > 0) say(`stopped again what was started: ${stopped.join(', ')}`);
 }
 
 // A terminal or pipe that is gone must not end this: there are parts to stop.

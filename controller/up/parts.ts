@@ -53,9 +53,10 @@ export class Parts {
     });
   }
 
-  /** Stops all that run. CHILD_DIED where even SIGKILL did not end one. `hasten` cuts every grace short. */
-  async stop(say: Say, hasten: AbortSignal): Promise<void> {
+  /** Stops all that run and resolves with their names. CHILD_DIED where even SIGKILL did not end one. `hasten` cuts every grace short. */
+  async stop(say: Say, hasten: AbortSignal): Promise<PartName[]> {
     this.#stopping = true;
+    const stopped: PartName[] = [];
     const stuck: string[] = [];
     for (const name of stopOrder) {
       const part = this.#parts.get(name);
@@ -63,10 +64,11 @@ export class Parts {
       const { signal, graceMs } = partSignals[name];
       const result = await endProcess(part, signal, graceMs, hasten);
       if (result === 'killed') say(`${name}: killed${hasten.aborted ? '' : `, as it did not end within ${graceMs / 1000} s`}`);
+      if (result === 'ended' || result === 'killed') stopped.push(name);
       if (result === 'stuck') stuck.push(`${name} (process ${part.pid})`);
       this.#parts.delete(name);
     }
-    if (stuck.length === 0) return;
+    if (stuck.length === 0) return stopped;
     throw new NsfleetError('CHILD_DIED', {
       attempted: 'stop',
       target: stuck.join(', '),

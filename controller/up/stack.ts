@@ -60,14 +60,13 @@ export async function startStack(
 async function database(settings: UpSettings, parts: Parts, say: Say, signal: AbortSignal): Promise<void> {
   const { dirs, files } = settings;
   let url = settings.databaseUrl;
+  if (url !== undefined) say('using the Postgres of DATABASE_URL');
   if (url === undefined) {
     const cluster = { binaries: postgresBinaries(), dataDir: join(dirs.data, 'postgres'), passwordFile: files.postgresPassword };
     const server = await startPostgres(cluster, { runtime: dirs.runtime, log: files.logs }, say, parts.add, signal);
     parts.watch('postgres');
     say(`postgres: ready, its data in ${cluster.dataDir}`);
     url = server.url;
-  } else {
-    say('postgres: the server of DATABASE_URL');
   }
   rmSync(files.databaseUrl, { force: true });
   writeFileSync(files.databaseUrl, `${url}\n`, { mode: 0o600, flag: 'wx' });
@@ -76,7 +75,7 @@ async function database(settings: UpSettings, parts: Parts, say: Say, signal: Ab
 async function nats(settings: UpSettings, env: NodeJS.ProcessEnv, parts: Parts, say: Say, signal: AbortSignal): Promise<string> {
   const keys = ensureNatsKeys(settings.files.natsKeys);
   if (settings.natsUrl !== undefined) {
-    say('nats-server: the server of NATS_URL');
+    say('using the nats-server of NATS_URL');
     return settings.natsUrl;
   }
   const binary = await findNatsServer(process.env, settings.dirs.cache, say, signal);

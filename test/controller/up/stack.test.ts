@@ -194,6 +194,7 @@ test('a failure on one side of the start stops the other side too', async () => 
   const up = start(dirs, [], { NATS_SERVER: '/nonexistent' });
   assert.equal(await up.ended, 1);
   assert.match(up.output(), /NATS_SERVER_MISSING/);
+  assert.doesNotMatch(up.output(), /the data stays/);
   assert.deepEqual(readdirSync(dirs.runtime), []);
 });
 
@@ -253,6 +254,9 @@ test('wrong arguments and a wrong DATABASE_URL are told with a code, and leave n
   assert.equal(await unreachable.ended, errorCatalogue.DATABASE_UNREACHABLE.exit);
   assert.match(unreachable.output(), /error: DATABASE_UNREACHABLE: cannot start controller: /);
   assert.ok(!unreachable.output().includes('secret-word'));
+  assert.match(unreachable.output(), /s {2}using the Postgres of DATABASE_URL\n/);
+  assert.match(unreachable.output(), /s {2}stopped again what was started: nats\nerror: /);
+  assert.doesNotMatch(unreachable.output(), /nothing is left|the data stays/);
   assert.equal(existsSync(join(dirs.runtime, 'database-url')), false);
 });
 
