@@ -36,7 +36,10 @@ export function toNsfleetError(error: unknown, request: FastifyRequest): Nsfleet
     return new NsfleetError('INTERNAL', { ...fields, reason: `${reason} (request ${request.id})` });
   }
   const { code, statusCode, message } = error as Partial<FastifyError>;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new NsfleetError('MESSAGE_TOO_LARGE', { ...fields, reason: message ?? '' });
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const limit = request.routeOptions.bodyLimit;
+    return new NsfleetError('MESSAGE_TOO_LARGE', { ...fields, reason: `the body is larger than ${limit} bytes` });
+  }
   // What fastify refuses by itself: no JSON, another media type, a broken header.
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new NsfleetError('INVALID_INPUT', { ...fields, reason: message ?? `status ${statusCode}` });

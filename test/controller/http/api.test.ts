@@ -111,7 +111,7 @@ test('other wrong requests', async () => {
   await refused('/v1/events?since=-1', 'INVALID_INPUT');
   await refused('/v1/namespaces?type=cpu', 'INVALID_INPUT');
   const large = { spec: { command: ['true', 'x'.repeat(requestMaxBytes)] } };
-  await refused('/v1/sandboxes', 'MESSAGE_TOO_LARGE', create(large));
+  assert.match(await refused('/v1/sandboxes', 'MESSAGE_TOO_LARGE', create(large)), new RegExp(`larger than ${requestMaxBytes} bytes`));
 });
 
 test('what is not there', async () => {
