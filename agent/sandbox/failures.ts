@@ -10,6 +10,9 @@ const rootSteps = new Set(['tree', 'overlay']);
 const rootErrors = new Set(['ELOOP', 'ENOTDIR', 'EXDEV']);
 const namespaceErrors = new Set(['EPERM', 'EACCES', 'ENOSPC', 'EUSERS', 'EINVAL', 'ENOSYS']);
 
+const commandOfDirectory =
+  'check the command and PATH inside the root directory, and that the interpreter or loader which the command names is there too';
+
 /** `fallback` is SANDBOX_CREATE_FAILED or EXEC_FAILED; `rootIsDirectory`: the spec names a root of its own. */
 export function failureError(
   failure: ShimFailure,
@@ -17,10 +20,13 @@ export function failureError(
 ): NsfleetError {
   const errname = errnoName(failure.errnum);
   const detail = failure.detail === '' || failure.detail === '-' ? '' : ` ${failure.detail}`;
-  return new NsfleetError(codeOf(failure, errname, context), {
+  const code = codeOf(failure, errname, context);
+  return new NsfleetError(code, {
     attempted: context.attempted,
     target: context.target,
     reason: `${failure.step}${detail}: ${errname} (${failure.errnum})${failure.op < 0 ? '' : `, operation ${failure.op} of the plan`}`,
+    // The catalogue's advice speaks of the host root.
+    ...(code === 'COMMAND_NOT_FOUND' && context.rootIsDirectory ? { remedy: commandOfDirectory } : {}),
   });
 }
 
