@@ -1,5 +1,5 @@
 /** `nsfleet sandbox exec`: its options and help. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Attach } from '../program.ts';
 import type { ExecOptions } from '../sandbox/exec.ts';
 import { collect } from './repeat.ts';
@@ -15,12 +15,15 @@ export function execCommand(attach: Attach): Command {
     .option('-w, --cwd <directory>', 'working directory inside; default: the sandbox’s')
     .option('-u, --user <uid[:gid]>', 'ids inside; default: the sandbox’s')
     .option('--no-stdin', 'do not read standard input')
+    // docker's: input is connected in any case, and -t gets an answer of its own.
+    .addOption(new Option('-i, --interactive').hideHelp())
+    .addOption(new Option('-t, --tty').hideHelp())
     .addHelpText('after', notes);
   return attach(exec, async (session) => (await import('../sandbox/exec.ts')).execInSandbox(session, exec.args, exec.opts<ExecOptions>()));
 }
 
 const notes = `
-Standard input is passed on, output and errors stay apart, the exit code is kept (128 + signal number if a signal ended it).
+Standard input is passed on, there is no terminal (-t), output and errors stay apart, the exit code is kept (128 + signal number if a signal ended it).
 SIGINT, SIGTERM, SIGHUP and SIGQUIT go to the command; the third of them ends nsfleet itself. With --json each piece of output
 is a line {"stream", "text"}, the last line is {"exit"}.
 

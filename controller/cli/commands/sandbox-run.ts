@@ -1,5 +1,5 @@
 /** `nsfleet sandbox run`: its options and help. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Attach } from '../program.ts';
 import type { RunOptions } from '../sandbox/request.ts';
 import { collect } from './repeat.ts';
@@ -23,6 +23,8 @@ export function runCommand(attach: Attach): Command {
     .option('--root <directory>', '`host` (its /usr, read-only), or a directory on the host that holds a root; default: host')
     .option('--read-only', 'no writable layer over the root directory')
     .option('--stop-signal <signal>', 'default: TERM')
+    .addOption(new Option('-i, --interactive').hideHelp())
+    .addOption(new Option('-t, --tty').hideHelp())
     .option('--stop-grace <duration>', 'time between stop signal and kill: 10s, 500ms, 2m; default: 10s')
     .addHelpText('after', notes);
   return attach(run, async (session) => (await import('../sandbox/run.ts')).runSandbox(session, run.args, run.opts<RunOptions>()));

@@ -17,7 +17,7 @@ import { openStream } from './stream.ts';
 import type { Stream } from './stream.ts';
 import { environmentOptions, userIds } from './values.ts';
 
-export type ExecOptions = { env?: string[]; cwd?: string; user?: string; stdin?: boolean };
+export type ExecOptions = { env?: string[]; cwd?: string; user?: string; stdin?: boolean; tty?: boolean };
 
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 /** The command, or the way to it, does not react: this signal ends the CLI, and with it the command. */
@@ -58,6 +58,7 @@ export function execRequest(
 ): { sandbox: string; request: Pick<ExecRequest, 'command'> & Partial<ExecRequest> } {
   const [sandbox = '', ...rest] = args;
   const path = 'nsfleet sandbox exec';
+  if (options.tty === true) throw usage(path, 'no terminal yet: run it without -t');
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   if (command.length === 0) throw usage(path, 'no command after the sandbox');
   if (rest[0] !== '--' && command[0]?.startsWith('-') === true) {

@@ -20,6 +20,8 @@ export type RunOptions = {
   readOnly?: boolean;
   stopSignal?: string;
   stopGrace?: string;
+  interactive?: boolean;
+  tty?: boolean;
 };
 
 /**

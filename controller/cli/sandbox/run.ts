@@ -6,6 +6,7 @@ import type { ExitStatus, SandboxRequest } from '#shared/sandbox.ts';
 import { signalNumber } from '#shared/signal.ts';
 import { connect } from '../connection.ts';
 import type { Connection } from '../connection.ts';
+import { usage } from '../failure.ts';
 import { printable } from '#shared/escape.ts';
 import { printJson } from '../output/json.ts';
 import type { Session } from '../session.ts';
@@ -32,6 +33,7 @@ const lastSignal = 3;
 
 /** Runs a command in a new sandbox. Returns 0 with `detach`, else the command's exit code. */
 export async function runSandbox(session: Session, command: readonly string[], options: RunOptions): Promise<number> {
+  refuseTerminal(options);
   const request = sandboxRequest(command, options, session.env);
   const connection = connect(session);
   if (options.dryRun === true) return dryRun(session, connection.client, request);
@@ -41,6 +43,13 @@ export async function runSandbox(session: Session, command: readonly string[], o
   if (session.json) printJson(session, sandbox);
   else session.stdout.write(`${sandbox.id}\n`);
   return 0;
+}
+
+/** docker's -i and -t, which people type from habit. */
+function refuseTerminal({ interactive, tty }: RunOptions): void {
+  const path = 'nsfleet sandbox run';
+  if (tty === true) throw usage(path, 'no terminal yet: run it without -t');
+  if (interactive === true) throw usage(path, 'standard input is not connected: run it without -i; `sandbox exec` connects one');
 }
 
 async function runInForeground(session: Session, connection: Connection, request: SandboxRequest): Promise<number> {
@@ -82,7 +91,12 @@ async function runInForeground(session: Session, connection: Connection, request
     }
     made.resolve(sandbox);
     for (const stop of early) tell(session, client, sandbox, stop);
-    return followAndRemove(session, connection, sandbox, () => request.autoRemove && leaving === null);
+    return followAndRemove(
+      session,
+      connection,
+      { ...sandbox, autoRemove: request.autoRemove },
+      () => request.autoRemove && leaving === null,
+    );
   };
   // Who leaves tells the exit code: what is followed meanwhile fails for want of a reader.
   const worked = work().catch((error: unknown) => leaving ?? Promise.reject(error as Error));
@@ -105,7 +119,8 @@ async function followAndRemove(session: Session, connection: Connection, placed:
     const output = session.json ? session.stderr : session.stdout;
     const exit = await followToEnd(session, connection, sandbox, rawSink(output, session.stderr));
     running = false;
-    if (session.json) printJson(session, await ended(client, sandbox, exit));
+    // What was asked for: that it is removed from here is nobody else's business.
+    if (session.json) printJson(session, { ...(await ended(client, sandbox, exit)), autoRemove: placed.autoRemove });
     return exitCodeOf(exit);
   } finally {
     if (mayRemove() && running) session.stderr.write(`warning: ${placed.name} was not removed: how it ended was not seen\n`);

@@ -54,6 +54,12 @@ test('bad usage: code, sentence, what to do; exit 2; nothing on standard output'
     [['host', 'show', 'a', 'b'], /too many arguments/],
     [['sandbox'], /a command is missing/],
     [['sandbox', 'run'], /missing required argument 'command'/],
+    ...['-t', '-it', '-i -t', '--tty'].map((flags): [string[], RegExp] => [
+      ['sandbox', 'exec', ...flags.split(' '), 'web', 'sh'],
+      /USAGE: .*no terminal yet: run it without -t/,
+    ]),
+    [['sandbox', 'run', '-it', 'sh'], /USAGE: .*no terminal yet: run it without -t/],
+    [['sandbox', 'run', '-i', 'sh'], /standard input is not connected/],
     [['sandbox', 'exec', 'web'], /missing required argument 'command'/],
     [['sandbox', 'run', '--nope', '--', 'true'], /unknown option '--nope'/],
     [['sandbox', 'run', '--user', 'bob', 'true'], /--user bob: it takes uid/],

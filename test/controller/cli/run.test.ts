@@ -43,6 +43,7 @@ test('run: what cannot start', async () => {
 test('run --rm removes it after its output was read; --json tells the sandbox, the output goes to standard error', async () => {
   assert.equal((await run('run', '--rm', '--name', 'gone', '--', 'echo', 'hi')).stdout, 'hi\n');
   assert.deepEqual([named('gone').state, named('gone').autoRemove], ['removed', false]);
+  assert.equal((JSON.parse((await run('run', '--rm', '--json', '--', 'true')).stdout) as Sandbox).autoRemove, true);
   const { code, stdout, stderr } = await run('run', '--json', '--name', 'kept', '--', 'sh', '-c', 'echo hi; exit 2');
   assert.deepEqual([code, stderr], [2, 'hi\n']);
   const sandbox = JSON.parse(stdout) as Sandbox;
@@ -108,6 +109,7 @@ test('exec: input, output, errors, environment, exit codes', async () => {
   child.stdin.end('typed\n');
   assert.deepEqual(await ended, { code: 9, stdout: 'typed\n', stderr: '1\n' });
   assert.equal((await run('exec', 'box', 'sh', '-c', 'kill -15 $$')).code, 143);
+  assert.equal((await run('exec', '-i', 'box', 'true')).code, 0);
   const missing = await run('exec', 'box', '--', '/no/such');
   assert.equal(missing.code, 127);
   assert.match(missing.stderr, /^error: COMMAND_NOT_FOUND/);
