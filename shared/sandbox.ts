@@ -96,7 +96,7 @@ export const SandboxSpec = z.strictObject({
   user: UserIds.default({ uid: 0, gid: 0 }).describe('ids inside; root inside is an unprivileged id outside'),
   hostname: z
     .string()
-    .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/)
+    .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/, 'letters, digits, . and - inside, at most 64')
     .optional()
     .describe('default: the sandbox’s name'),
   root: SandboxRoot.default({ type: 'host' }),

@@ -85,8 +85,8 @@ function finish(command: Command, path: string, terminal: Terminal, say: (text: 
       writeErr: say,
       // Refusals are told once, by tellFailure.
       outputError: () => undefined,
-      getOutHelpWidth: () => terminal.stdout.columns ?? 100,
-      getErrHelpWidth: () => terminal.stderr.columns ?? 100,
+      getOutHelpWidth: () => terminal.stdout.columns || 100,
+      getErrHelpWidth: () => terminal.stderr.columns || 100,
     })
     .exitOverride((refusal) => {
       if (refusal.code === 'commander.help') throw usage(path, 'a command is missing');

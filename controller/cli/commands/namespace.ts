@@ -33,7 +33,7 @@ export function namespaceCommand(attach: Attach): Command {
 }
 
 const listNotes = `
-Columns: ID NS TYPE NPROCS PID UID USER HOST SANDBOX COMMAND COMM KEY PARENT OWNER OWNER-UID BOOT FIRST-SEEN LAST-SEEN CURRENT
+Columns: ID NS TYPE NPROCS PID UID HOST SANDBOX COMMAND COMM KEY PARENT OWNER OWNER-UID BOOT FIRST-SEEN LAST-SEEN CURRENT
 
 Examples:
   nsfleet ns ls --host web-1 --type net

@@ -4,7 +4,7 @@ import type { Namespace } from '#shared/resources.ts';
 import type { Column } from '../output/table.ts';
 import { ago } from '../output/times.ts';
 
-/** All columns. USER is a number: names belong to the host's own passwd. */
+/** All columns. There are no user names: they belong to the host's own passwd. */
 export function namespaceColumns(now: Date): Column<Namespace>[] {
   return [
     { name: 'ID', align: 'right', cell: (row) => row.id },
@@ -13,7 +13,6 @@ export function namespaceColumns(now: Date): Column<Namespace>[] {
     { name: 'NPROCS', align: 'right', cell: (row) => row.processCount },
     { name: 'PID', align: 'right', cell: (row) => row.leader?.pid ?? null },
     { name: 'UID', align: 'right', cell: (row) => row.leader?.uid ?? null },
-    { name: 'USER', align: 'right', cell: (row) => row.leader?.uid ?? null },
     { name: 'HOST', cell: (row) => row.hostName },
     { name: 'SANDBOX', cell: (row) => row.sandbox?.name ?? null },
     // Kernel threads have no command line; lsns shows their name too.
@@ -30,7 +29,7 @@ export function namespaceColumns(now: Date): Column<Namespace>[] {
   ];
 }
 
-const usual = ['ID', 'NS', 'TYPE', 'NPROCS', 'PID', 'USER', 'HOST', 'COMMAND'];
+const usual = ['ID', 'NS', 'TYPE', 'NPROCS', 'PID', 'UID', 'HOST', 'COMMAND'];
 
 /**
  * The columns to print. `output` is what --output says: a list, or with a leading + an addition to the usual ones. SANDBOX is usual
@@ -39,7 +38,9 @@ const usual = ['ID', 'NS', 'TYPE', 'NPROCS', 'PID', 'USER', 'HOST', 'COMMAND'];
 export function chooseColumns(rows: readonly Namespace[], output: string | undefined, now: Date): Column<Namespace>[] {
   const all = namespaceColumns(now);
   const named = (name: string): Column<Namespace> => {
-    const found = all.find((column) => column.name === name.trim().toUpperCase().replaceAll('_', '-'));
+    const asked = name.trim().toUpperCase().replaceAll('_', '-');
+    // lsns calls it so.
+    const found = all.find((column) => column.name === (asked === 'USER' ? 'UID' : asked));
     if (found !== undefined) return found;
     throw new NsfleetError('USAGE', {
       attempted: 'print column',

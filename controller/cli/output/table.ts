@@ -52,9 +52,15 @@ export function tableLines<Row>(columns: readonly Column<Row>[], rows: readonly 
 }
 
 /** Prints a table to standard output: coloured and cut to the terminal's width only where there is a terminal. */
-export function printTable<Row>(session: Session, columns: readonly Column<Row>[], rows: readonly Row[], headings = true): void {
+export function printTable<Row>(
+  session: Pick<Session, 'stdout' | 'color'>,
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  headings = true,
+): void {
   const { stdout, color } = session;
-  const width = stdout.isTTY === true ? stdout.columns : undefined;
+  // A terminal that does not know its width says 0.
+  const width = stdout.isTTY === true ? stdout.columns || undefined : undefined;
   const lines = tableLines(columns, rows, { headings, color, width });
   if (lines.length > 0) stdout.write(`${lines.join('\n')}\n`);
 }

@@ -6,19 +6,19 @@ const dayMs = 24 * hourMs;
 
 // The limits are docker's (go-units HumanDuration): two of the smaller unit before the larger one is used.
 const steps: readonly { below: number; text: (ms: number) => string }[] = [
-  { below: 1000, text: () => 'Less than a second' },
+  { below: 1000, text: () => 'less than a second' },
   { below: 2000, text: () => '1 second' },
   { below: minuteMs, text: (ms) => `${Math.floor(ms / 1000)} seconds` },
-  { below: 2 * minuteMs, text: () => 'About a minute' },
+  { below: 2 * minuteMs, text: () => 'about a minute' },
   { below: hourMs, text: (ms) => `${Math.floor(ms / minuteMs)} minutes` },
-  { below: 2 * hourMs, text: () => 'About an hour' },
+  { below: 2 * hourMs, text: () => 'about an hour' },
   { below: 2 * dayMs, text: (ms) => `${Math.floor(ms / hourMs)} hours` },
   { below: 14 * dayMs, text: (ms) => `${Math.floor(ms / dayMs)} days` },
   { below: 60 * dayMs, text: (ms) => `${Math.floor(ms / (7 * dayMs))} weeks` },
   { below: 730 * dayMs, text: (ms) => `${Math.floor(ms / (30 * dayMs))} months` },
 ];
 
-/** `3 minutes`, `About an hour`: as docker words it. */
+/** `3 minutes`, `about an hour`: as docker words it, in lower case since it stands inside of sentences. */
 export function durationText(ms: number): string {
   const step = steps.find(({ below }) => ms < below);
   return step === undefined ? `${Math.floor(ms / (365 * dayMs))} years` : step.text(ms);

@@ -1,5 +1,6 @@
 /** `nsfleet sandbox ls`. */
-import { NsfleetError } from '#shared/errors.ts';
+import { NsfleetError, issuesText } from '#shared/errors.ts';
+import { LabelKey } from '#shared/host.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import { SandboxState, isEnded, sandboxStates } from '#shared/sandbox.ts';
 import { connect } from '../connection.ts';
@@ -24,7 +25,7 @@ const idDigits = 12;
 export async function listSandboxes(session: Session, options: SandboxListOptions): Promise<number> {
   const state = readState(options.state);
   const all = options.all === true || (state !== undefined && isEnded(state));
-  const [label, ...moreLabels] = options.label ?? [];
+  const [label, ...moreLabels] = (options.label ?? []).map(readLabel);
   const { client } = connect(session);
   const found = await allPages(async (cursor) => {
     const page = await client.call('sandboxList', { query: { cursor, state, label, host: options.host, all: all ? 'true' : 'false' } });
@@ -67,6 +68,13 @@ export function shortIds(ids: readonly string[]): Map<string, string> {
 function hasLabel(sandbox: Sandbox, wanted: string): boolean {
   const at = wanted.indexOf('=');
   return at === -1 ? Object.hasOwn(sandbox.labels, wanted) : sandbox.labels[wanted.slice(0, at)] === wanted.slice(at + 1);
+}
+
+/** `key` or `key=value`. Throws USAGE for what no sandbox can be labelled with. */
+function readLabel(text: string): string {
+  const parsed = LabelKey.safeParse(text.split('=', 1)[0]);
+  if (parsed.success) return text;
+  throw new NsfleetError('USAGE', { attempted: 'list sandboxes with label', target: text, reason: issuesText(parsed.error.issues) });
 }
 
 function readState(text: string | undefined): SandboxState | undefined {

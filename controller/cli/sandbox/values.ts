@@ -21,12 +21,17 @@ export function signalOption(option: string, text: string): SignalName {
   return name;
 }
 
+/** The largest id inside, as the contract has it: 65,535 is -1 to 16-bit calls. */
+const idMax = 65_534;
+
 /** `uid[:gid]`; the gid is the uid where it is not given. Names are not known outside of the sandbox's root. */
 export function userIds(option: string, text: string): { uid: number; gid: number } {
-  const match = /^([0-9]{1,5})(?::([0-9]{1,5}))?$/.exec(text);
+  const match = /^([0-9]+)(?::([0-9]+))?$/.exec(text);
   if (match === null) throw wrong(option, text, 'uid or uid:gid in numbers');
   const uid = Number(match[1]);
-  return { uid, gid: match[2] === undefined ? uid : Number(match[2]) };
+  const gid = match[2] === undefined ? uid : Number(match[2]);
+  if (Math.max(uid, gid) > idMax) throw wrong(option, text, `ids from 0 to ${idMax}`);
+  return { uid, gid };
 }
 
 /** `NAME=value` … as a record; `NAME` alone takes the value from `env`, so that a secret need not stand in an argv. */

@@ -7,8 +7,11 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { buildProgram } from '#controller/cli/program.ts';
+import { temporaryDirectories } from '#test/support/dirs.ts';
+import { leakCheck } from '#test/support/leaks.ts';
 import { cli, cliProcess } from './run.ts';
 
+/** Nothing is asked of it. */
 const nowhere = {
   stdin: new PassThrough(),
   stdout: new PassThrough(),
@@ -18,6 +21,9 @@ const nowhere = {
   signals: new EventEmitter(),
   reader: new EventEmitter<{ gone: [number] }>(),
 };
+
+leakCheck();
+const dirs = temporaryDirectories();
 
 type Named = { path: string[]; command: Command };
 
@@ -77,7 +83,7 @@ test('controller: --help lists every setting, also of the program itself; argume
 });
 
 test('controller --json tells why it does not start as JSON', async () => {
-  const { code, stdout, stderr } = await cliProcess({ HOME: '/nonexistent' }, 'controller', '--json').ended;
+  const { code, stdout, stderr } = await cliProcess(dirs.env, 'controller', '--json').ended;
   assert.deepEqual([code, stdout], [2, '']);
   assert.equal((JSON.parse(stderr) as { error: { code: string } }).error.code, 'CONFIG_INVALID');
 });

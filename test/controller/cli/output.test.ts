@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { blockLines, commandText, labelsText } from '#controller/cli/output/block.ts';
 import { printable, printableJson } from '#shared/escape.ts';
 import { bytesText } from '#controller/cli/output/sizes.ts';
-import { tableLines } from '#controller/cli/output/table.ts';
+import { printTable, tableLines } from '#controller/cli/output/table.ts';
 import { absoluteAndAgo, ago, durationText } from '#controller/cli/output/times.ts';
 import { cutToWidth, displayWidth } from '#controller/cli/output/width.ts';
 
@@ -82,6 +83,18 @@ test('table: numbers stand right, the last column is not padded, empty is -, hos
   for (const line of tableLines(columns, rows, { width: 10 })) assert.ok(displayWidth(line) <= 10, line);
 });
 
+test('table: cut to a terminal’s width, whole where there is none or it does not know', () => {
+  const long = [{ name: 'COMMAND', cell: () => 'x'.repeat(300) }];
+  const printed = (isTTY: boolean, columns: number): string => {
+    const stdout = Object.assign(new PassThrough(), { isTTY, columns });
+    printTable({ stdout, color: false }, long, [null], false);
+    return String(stdout.read());
+  };
+  assert.equal(printed(true, 80), `${'x'.repeat(79)}…\n`);
+  assert.equal(printed(true, 0).length, 301);
+  assert.equal(printed(false, 80).length, 301);
+});
+
 test('block: keys are aligned, a list gets a line each', () => {
   assert.deepEqual(
     blockLines([
@@ -99,12 +112,12 @@ test('times: as docker words them', () => {
   const hour = 3600 * second;
   const day = 24 * hour;
   const cases: [number, string][] = [
-    [0, 'Less than a second'],
+    [0, 'less than a second'],
     [second, '1 second'],
     [59 * second, '59 seconds'],
-    [60 * second, 'About a minute'],
+    [60 * second, 'about a minute'],
     [180 * second, '3 minutes'],
-    [hour, 'About an hour'],
+    [hour, 'about an hour'],
     [47 * hour, '47 hours'],
     [3 * day, '3 days'],
     [21 * day, '3 weeks'],
@@ -114,7 +127,7 @@ test('times: as docker words them', () => {
   for (const [ms, text] of cases) assert.equal(durationText(ms), text);
   const now = new Date('2026-11-23T12:03:00Z');
   assert.equal(ago('2026-11-23T12:00:00Z', now), '3 minutes ago');
-  assert.equal(ago('2026-11-23T12:03:00.500Z', now), 'Less than a second ago');
+  assert.equal(ago('2026-11-23T12:03:00.500Z', now), 'less than a second ago');
   assert.equal(ago('2026-11-23T12:08:00Z', now), 'in 5 minutes');
   assert.equal(ago(null, now), '');
   assert.equal(absoluteAndAgo('2026-11-23T12:00:00Z', now), '2026-11-23T12:00:00Z (3 minutes ago)');

@@ -51,9 +51,9 @@ test('ns ls: columns as lsns users expect them, all pages, types in any spelling
   const { code, stdout } = await run('ns', 'ls');
   assert.equal(code, 0);
   assert.equal(lines(stdout).length, 10);
-  assert.equal(lines(stdout)[0], 'ID         NS TYPE   NPROCS PID USER HOST  COMMAND');
-  assert.equal(lines(stdout)[7], ' 7 4026531833 net        83   1    0 web-1 /sbin/init splash');
-  assert.equal(lines(stdout)[9], '10 4026531833 net         0   -    - web-1 -');
+  assert.equal(lines(stdout)[0], 'ID         NS TYPE   NPROCS PID UID HOST  COMMAND');
+  assert.equal(lines(stdout)[7], ' 7 4026531833 net        83   1   0 web-1 /sbin/init splash');
+  assert.equal(lines(stdout)[9], '10 4026531833 net         0   -   - web-1 -');
 
   const ids = async (...argv: string[]) => ((await json('ns', 'ls', ...argv))['namespaces'] as { id: string }[]).map((row) => row.id);
   assert.deepEqual(await ids('--type', 'net'), ['7', '10']);
@@ -66,8 +66,9 @@ test('ns ls: columns as lsns users expect them, all pages, types in any spelling
 test('ns ls: --output, --no-headings, filters reach the API, stale hosts are named', async () => {
   const sandbox = { id: sandboxFixture().id, name: 'web' };
   fleet.namespaces.splice(0, Infinity, namespaceFixture({ sandbox }), namespaceFixture({ id: '2', current: false }));
-  assert.equal(lines((await run('ns', 'ls')).stdout)[0], 'ID         NS TYPE NPROCS PID USER HOST  SANDBOX LAST-SEEN     COMMAND');
+  assert.equal(lines((await run('ns', 'ls')).stdout)[0], 'ID         NS TYPE NPROCS PID UID HOST  SANDBOX LAST-SEEN     COMMAND');
   assert.equal((await run('ns', 'ls', '-n', '-o', 'ns,TYPE,Owner_uid')).stdout, '4026531833 net -\n4026531833 net -\n');
+  assert.equal((await run('ns', 'ls', '-o', 'user')).stdout, 'UID\n  0\n  0\n');
   assert.equal((await run('ns', 'ls', '--noheadings', '-o', 'ID')).stdout, '1\n2\n');
   assert.match(lines((await run('ns', 'ls', '-o', '+KEY')).stdout)[0]!, /HOST +SANDBOX LAST-SEEN +KEY +COMMAND$/);
   fleet.stale.push('db-1');
@@ -165,6 +166,7 @@ test('sandbox ls and show', async () => {
   assert.equal((await run('sandbox', 'ls', '-q')).stdout, `${web.id}\n`);
   assert.equal((await run('sandbox', 'ls', '-aq', '--label', 'app=web', '--label', 'tier=a')).stdout, `${web.id}\n`);
   assert.deepEqual(await json('sandbox', 'ls', '--all', '--label', 'app', '--label', 'tier'), { sandboxes: [web] });
+  for (const label of ['a b', '=x', '']) assert.equal((await run('sandbox', 'ls', '--label', label)).code, 2, label);
   fleet.asked.length = 0;
   await run('sandbox', 'ls', '--state', 'stopped', '--host', 'h1', '--label', 'app');
   const { limit: _, ...query } = fleet.asked[0]!.query as Record<string, unknown>;
