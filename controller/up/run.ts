@@ -17,10 +17,10 @@ export function run(
       cwd: options.cwd,
       env: { ...(options.env ?? process.env), LC_ALL: 'C' },
       stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: options.timeoutMs,
-      killSignal: 'SIGKILL',
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
+    // Node’s own `timeout` keeps the process waiting for it where the program could not be started.
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs);
     const output = { stdout: '', stderr: '' };
     const keep = (stream: 'stdout' | 'stderr') => (chunk: string) => {
       output[stream] = (output[stream] + chunk).slice(-outputMaxChars);
@@ -31,8 +31,11 @@ export function run(
     child.stdin.end(options.input ?? '');
     child.on('error', (error) => {
       // An aborted one was started: its end follows.
-      if (child.pid === undefined) resolve({ code: 127, stdout: '', stderr: error.message });
+      if (child.pid !== undefined) return;
+      clearTimeout(timer);
+      resolve({ code: 127, stdout: '', stderr: error.message });
     });
+    child.on('exit', () => clearTimeout(timer));
     child.on('close', (code, signal) => {
       const stderr = signal === null ? output.stderr : `${output.stderr}\nended by ${signal} (limit ${options.timeoutMs} ms)`;
       resolve({ code: code ?? 128, stdout: output.stdout, stderr });
