@@ -22,8 +22,12 @@ export async function startTestPostgres(root: string): Promise<{ url: string; st
     () => undefined,
     () => undefined,
   );
+  // Over TCP: a test may change any part of the address, and an address with a socket has its host in two places.
+  const tcp = new URL(url);
+  tcp.hostname = '127.0.0.1';
+  tcp.search = '';
   return {
-    url,
+    url: tcp.href,
     async stop() {
       await endProcess(part, 'SIGINT', postgresGraceMs);
     },

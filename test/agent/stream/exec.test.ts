@@ -118,8 +118,8 @@ test('what cannot be run is the answer’s error', async () => {
   assert.equal(answer.error?.code, 'SANDBOX_NOT_RUNNING');
 });
 
-test('100 MB through a slow reader: all arrives, and the agent’s memory stays bounded', async () => {
-  const size = 100_000_000;
+test('250 MB through a slow reader: all arrives, and the agent’s memory stays bounded', async () => {
+  const size = 250_000_000;
   const rss = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8'))?.[1]) * 1024;
   const before = rss();
   let most = 0;
@@ -143,7 +143,8 @@ test('100 MB through a slow reader: all arrives, and the agent’s memory stays 
   stream.onFrame = take;
   assert.deepEqual(json(await stream.over), { code: 0, signal: null });
   assert.equal(got, size);
-  assert.ok(most - before < 64 * 1024 * 1024, `grew by ${(most - before) >> 20} MiB`);
+  // What a collector leaves lying for a while is some tens of MiB; what is not bounded would be all 250.
+  assert.ok(most - before < 128 * 1024 * 1024, `grew by ${(most - before) >> 20} MiB`);
 });
 
 test('never more under way than was granted', async () => {
