@@ -115,7 +115,7 @@ test('a wrong, missing, empty or unfit token: exit 6, and the token is nowhere i
     assert.match(stderr, /^error: TOKEN_WRONG/);
     assert.equal((stderr + stdout).includes('this-is-another-token'), false);
   }
-  assert.match((await cli(dirs.env, 'status', '--token-file', '/nonexistent')).stderr, /TOKEN_MISSING.*ENOENT/);
+  assert.match((await cli(dirs.env, 'status', '--token-file', join(dirs.root, 'no-such-file'))).stderr, /TOKEN_MISSING.*ENOENT/);
   assert.match((await cli(dirs.env, 'status', '--token-file', file('empty', ' \n'))).stderr, /TOKEN_MISSING.*empty/);
   assert.match((await cli(dirs.env, 'status', '--token-file', file('two', 'two words'))).stderr, /TOKEN_WRONG.*one word/);
 });
