@@ -114,7 +114,7 @@ export async function startControllerSide(nats: TestNats): Promise<ControllerSid
       waiters.add(look);
       look();
       try {
-        return await within(promise, `a status of ${placementId}; the newest is ${JSON.stringify(newest.get(placementId))}`);
+        return await within(promise, `a status of ${placementId}; at the start the newest was ${JSON.stringify(newest.get(placementId))}`);
       } finally {
         waiters.delete(look);
       }
