@@ -1,5 +1,5 @@
 /**
- * One sandbox around `echo`, by ours and by the peers, in turn. Two moments: when it runs (ours: the agent tells `running`, which is
+ * One sandbox around `echo`, by ours and by the peers, in turn; the agent alone, then the whole path, each beside all peers. Two moments: when it runs (ours: the agent tells `running`, which is
  * the command's execve; peers: the first byte of echo's output, so echo's own start is in theirs: the bare row says how much that is)
  * and when it has ended (ours: the exit status is told; peers: the process is reaped).
  */
@@ -14,6 +14,8 @@ import { formatRows, interleave, median } from './statistics.ts';
 import type { Row } from './statistics.ts';
 import { startWholePath } from './whole-path.ts';
 
+const agentName = 'nsfleet, agent alone';
+const wholeName = 'nsfleet, whole path';
 const payload = ['/usr/bin/echo', 'x'];
 
 type Moments = { runningMs: number; endedMs: number };
@@ -30,15 +32,17 @@ export async function benchCreate(rounds: number): Promise<void> {
       const { firstByteMs, endedMs } = await launcher.launch(argv);
       return { runningMs: firstByteMs, endedMs };
     };
-    await using agent = await startAgentAlone(native, join(workDir, 'agent'));
-    await using whole = await startWholePath(workDir);
-    const contenders: { name: string; moments: () => Promise<Moments> }[] = [
-      { name: 'nsfleet, agent alone', moments: () => agent.create(payload) },
-      { name: 'nsfleet, whole path', moments: () => whole.create(payload) },
+    const others = [
       ...peers.filter((peer) => peer.missing === undefined).map(({ name, argv }) => ({ name, moments: () => launch(argv) })),
       { name: 'bare echo', moments: () => launch(payload) },
     ];
-    print(await measure(contenders, rounds));
+    // One after the other: a stack that runs scans and reports what the others make, on the same two cores.
+    {
+      await using agent = await startAgentAlone(native, join(workDir, 'agent'));
+      print('the agent alone', 2, await measure([{ name: agentName, moments: () => agent.create(payload) }, ...others], rounds));
+    }
+    await using whole = await startWholePath(workDir);
+    print('the whole path', 10, await measure([{ name: wholeName, moments: () => whole.create(payload) }, ...others], rounds));
   } finally {
     rmSync(workDir, { recursive: true, force: true });
   }
@@ -65,12 +69,9 @@ async function measure(
   return { running, ended };
 }
 
-function print({ running, ended }: { running: Row[]; ended: Row[] }): void {
-  const of = (name: string) => median(running.find((row) => row.name === name)?.samples ?? []);
-  console.log(`${formatRows('from asking for a sandbox to its command running', running)}\n`);
-  console.log(`${formatRows('from asking for a sandbox to its command’s end being known', ended)}\n`);
-  console.log(
-    `agent alone ${of('nsfleet, agent alone').toFixed(2)} ms (to reach: 2, and below bubblewrap’s ${of('bubblewrap').toFixed(2)})`,
-  );
-  console.log(`whole path ${of('nsfleet, whole path').toFixed(2)} ms (to reach: 10)\n`);
+function print(what: string, toReachMs: number, { running, ended }: { running: Row[]; ended: Row[] }): void {
+  const of = (name: string | undefined) => median(running.find((row) => row.name === name)?.samples ?? []).toFixed(2);
+  console.log(`${formatRows(`${what}: from asking for a sandbox to its command running`, running)}\n`);
+  console.log(`${formatRows(`${what}: from asking for a sandbox to its command’s end being known`, ended)}\n`);
+  console.log(`${what}: ${of(running[0]?.name)} ms to running (to reach: ${toReachMs}); bubblewrap ${of('bubblewrap')}\n`);
 }
