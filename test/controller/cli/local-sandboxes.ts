@@ -11,7 +11,7 @@ import { initialCreditBytes, slices } from '#shared/frames.ts';
 import type { FrameKind } from '#shared/frames.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import type { ExitStatus } from '#shared/sandbox.ts';
-import { isEnded } from '#shared/sandbox.ts';
+import { isEnded, mayBecome } from '#shared/sandbox.ts';
 import { signalName, signalNumber } from '#shared/signal.ts';
 import type { SignalName } from '#shared/signal.ts';
 import { sandboxFixture } from './fixtures.ts';
@@ -89,7 +89,9 @@ export function createLocalSandboxes(): LocalSandboxes {
         child.stdout?.on('data', (data: Buffer) => local.log.push({ channel: 'stdout', data }));
         child.stderr?.on('data', (data: Buffer) => local.log.push({ channel: 'stderr', data }));
         child.once('close', (code, signal) => {
-          Object.assign(sandbox, { state: 'stopped', endedAt: new Date().toISOString(), exit: exitOf(code, signal) });
+          // What was removed while it ran ends after its removal, and stays removed.
+          const state = mayBecome(sandbox.state, 'stopped') ? 'stopped' : sandbox.state;
+          Object.assign(sandbox, { state, endedAt: new Date().toISOString(), exit: exitOf(code, signal) });
         });
       }
       beforeReply.create();
