@@ -43,7 +43,7 @@ static int write_map(int pid, const char *name, const struct plan_map *map, unsi
 static int map_ids(const struct plan *plan, int pid, struct failure *failure) {
     int result;
     /* A root agent is shielded from the OOM killer; a sandbox must not be. Refused where it would lower the score: then the
-   * sandbox keeps a higher one, which is right too. */
+     * sandbox keeps a higher one, which is right too. */
     write_proc(pid, "oom_score_adj", "0");
     if (plan->setgroups_deny && (result = write_proc(pid, "setgroups", "deny")) < 0) return fail(failure, result, -1, "setgroups", "deny");
     if ((result = write_map(pid, "uid_map", plan->uid_map, plan->uid_maps)) < 0) return fail(failure, result, -1, "uid_map", "-");

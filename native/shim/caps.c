@@ -18,7 +18,7 @@ int caps_set(unsigned long long mask) {
 
 int caps_bound(void) {
     /* By what this kernel knows, not by what the headers knew: a drop is EINVAL just past cap_last_cap, and this works also where
-   * /proc hides or fakes that file. */
+     * /proc hides or fakes that file. */
     for (unsigned long cap = 0; cap < 64; cap++) {
         int result = SYS(SYS_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
         if (result == -EINVAL && cap > CAP_SETPCAP) break;

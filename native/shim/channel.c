@@ -46,25 +46,25 @@ int channel_receive(int channel, struct message *message, int *fds, int *count, 
     struct iovec part = {message, sizeof *message};
     union control control;
     struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
-  *count = 0;
-  *pid = 0;
+    *count = 0;
+    *pid = 0;
     int n = SYS(SYS_recvmsg, channel, &header, MSG_CMSG_CLOEXEC | flags);
     if (n < 0) return n;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c != NULL; c = next(&header, c)) {
         if (c->cmsg_level != SOL_SOCKET) continue;
         if (c->cmsg_type == SCM_RIGHTS) {
-      *count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+            *count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
             memcpy(fds, CMSG_DATA(c), sizeof(int) * (size_t)*count);
         } else if (c->cmsg_type == 2 /* SCM_CREDENTIALS */) {
             struct credentials from;
             memcpy(&from, CMSG_DATA(c), sizeof from);
-      *pid = from.pid;
+            *pid = from.pid;
         }
     }
     if (n == 0) return 0;
     if (n != (int)sizeof *message || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
         for (int i = 0; i < *count; i++) sys_close(fds[i]);
-    *count = 0;
+        *count = 0;
         return -EPROTO;
     }
     return 1;

@@ -24,7 +24,7 @@ int connection_read(struct connection *connection, void (*each)(void *context, s
         char *end = memchr(connection->line, '\n', connection->length);
         if (end == NULL) break;
         unsigned used = (unsigned)(end - connection->line) + 1;
-    *end = 0;
+        *end = 0;
         each(context, connection, parse(connection->line));
         if (connection->fd < 0) return 0;
         connection->length -= used;

@@ -18,7 +18,7 @@ static uint64_t attributes(const struct plan_op *op) {
 static void set_slot(struct work *work, const struct plan_op *op, int *fd) {
     close_now(&work->slot[op->slot]);
     work->slot[op->slot] = *fd;
-  *fd = -1;
+    *fd = -1;
 }
 
 /* The path on the host, without following a symlink at its end unless asked. */

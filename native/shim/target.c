@@ -22,7 +22,7 @@ int target_parent(const struct work *work, const struct plan_op *op, const char 
     size_t length;
 
     if (slash == NULL || slash[1] == 0) return -EINVAL;
-  *name = slash + 1;
+    *name = slash + 1;
     if (strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0) return -EINVAL;
     length = slash == path ? 1 : (size_t)(slash - path);
     if (length >= sizeof parent) return -ENAMETOOLONG;
