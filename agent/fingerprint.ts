@@ -36,6 +36,9 @@ export function readFacts(native: Pick<Native, 'relate'>): HostFacts {
     privileged,
     namespaceIds: native.relate({ path: '/proc/self/ns/user' }).id !== null,
     scanSource: 'proc',
+    scanSourceReason: null,
+    changeSource: 'poll',
+    changeSourceReason: null,
     missing: missing(privileged),
   };
 }

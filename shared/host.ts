@@ -43,7 +43,10 @@ export const HostFacts = z.object({
   agentVersion: z.string().max(64),
   privileged: z.boolean().describe('the agent runs as root of its host'),
   namespaceIds: z.boolean().describe('the kernel has NS_GET_ID (≥ 6.13)'),
-  scanSource: z.enum(['proc']),
+  scanSource: z.enum(['proc', 'bpf']).describe('where the namespaces of tasks are read: /proc, or a BPF task iterator'),
+  scanSourceReason: z.string().max(512).nullable().default(null).describe('why not the faster one'),
+  changeSource: z.enum(['tracefs', 'proc-connector', 'poll']).default('poll').describe('how changes are heard of'),
+  changeSourceReason: z.string().max(512).nullable().default(null).describe('why not a better one'),
   missing: z.array(z.string().max(512)).max(64).describe('what this agent cannot do or see, in sentences, with what would mend it'),
 });
 export type HostFacts = z.infer<typeof HostFacts>;

@@ -5,7 +5,9 @@
  * Processes refer to namespaces by key and not by position, so that a delta stands by itself.
  */
 import { z } from 'zod';
-import { BootId, NamespaceKey, NamespaceType } from './namespace.ts';
+import { NamespaceDetails, NamespaceName } from './namespace-details.ts';
+import { BootId, HolderKind, NamespaceKey, NamespaceType } from './namespace.ts';
+import { RawText } from './raw-text.ts';
 
 /** A namespace as the wire carries it. `type` and `key` together are unique on a host and boot. */
 export const ReportedNamespace = z.object({
@@ -20,11 +22,13 @@ export const ReportedNamespace = z.object({
     .object({
       pid: z.int().positive(),
       uid: z.int().nonnegative(),
-      comm: z.string().max(64),
-      command: z.string().max(512).describe('the command line, cut at 512 characters'),
+      comm: RawText,
+      command: RawText.describe('the first 4,096 bytes of the command line, its NULs as spaces'),
     })
     .nullable()
     .describe('the process with the lowest pid in it, as lsns shows it; null where only references hold it'),
+  names: z.array(NamespaceName).max(16).describe('names that people know, best first'),
+  details: NamespaceDetails.nullable().describe('what it is like inside; null where that could not be read'),
 });
 export type ReportedNamespace = z.infer<typeof ReportedNamespace>;
 
@@ -37,7 +41,7 @@ export const ReportedProcess = z.object({
     .describe('start time in clock ticks since boot (field 22 of /proc/<pid>/stat): with the pid, the identity'),
   ppid: z.int().nonnegative(),
   uid: z.int().nonnegative().describe('effective uid as the agent sees it: the owner of /proc/<pid>'),
-  comm: z.string().max(64),
+  comm: RawText,
   namespaces: z.array(NamespaceKey.nullable()).length(8).describe('in the order of namespaceTypes'),
   forChildren: z
     .array(NamespaceKey.nullable())
@@ -46,10 +50,45 @@ export const ReportedProcess = z.object({
 });
 export type ReportedProcess = z.infer<typeof ReportedProcess>;
 
+/** Holders that are no process, parent or owner: each found by looking into a process, a thread or a mount table. */
+export const ReferenceKind = HolderKind.extract(['thread', 'fd', 'thread_fd', 'socket', 'tun', 'mount']);
+export type ReferenceKind = z.infer<typeof ReferenceKind>;
+
+export const ReferenceId = z
+  .string()
+  .min(1)
+  .max(200)
+  .describe('made of kind and place; the same reference has the same id in every report of a boot');
+
+export const ReportedReference = z.object({
+  id: ReferenceId,
+  kind: ReferenceKind,
+  type: NamespaceType,
+  key: NamespaceKey.describe('of the namespace that it holds'),
+  pid: z.int().positive().nullable().describe('null for mounts'),
+  start: z.string().nullable().describe('start time of that process in clock ticks since boot'),
+  tid: z.int().positive().nullable().describe('thread and thread_fd'),
+  fd: z.int().nonnegative().nullable().describe('fd, thread_fd, socket and tun; the lowest where several do the same'),
+  uid: z.int().nonnegative().nullable(),
+  comm: RawText.nullable(),
+  path: RawText.nullable().describe('mount: the mount point as seen in its mount namespace'),
+  mountNamespace: NamespaceKey.nullable().describe('mount: where the mount is'),
+  detail: RawText.nullable().describe(
+    'socket: family, type and local address; tun: device name; mount: “over-mounted” where its path shows something else',
+  ),
+});
+export type ReportedReference = z.infer<typeof ReportedReference>;
+
 export const ScanCounts = z.object({
   processes: z.int().nonnegative(),
+  threads: z.int().nonnegative().default(0).describe('threads looked at one by one because they are elsewhere than their process'),
   unreadable: z.int().nonnegative().describe('processes with at least one namespace that could not be read (EACCES, EPERM)'),
   vanished: z.int().nonnegative().describe('processes that ended during the scan'),
+  hidden: z
+    .record(z.string().regex(/^[a-z_]{1,40}$/), z.int().nonnegative())
+    .default({})
+    .describe('what could not be seen, by reason: `fd_eacces`, `mount_namespace_unenterable`, … 0 is left out'),
+  partial: z.boolean().default(false).describe('true: something was hidden, so a namespace or holder may be missing'),
   durationMicros: z.int().nonnegative(),
 });
 export type ScanCounts = z.infer<typeof ScanCounts>;
@@ -62,8 +101,19 @@ export const ReportRows = z.object({
   namespacesGone: z.array(z.object({ type: NamespaceType, key: NamespaceKey })),
   processes: z.array(ReportedProcess).describe('new or changed'),
   processesGone: z.array(z.object({ pid: z.int().positive(), start: z.string() })),
+  references: z.array(ReportedReference).describe('new or changed'),
+  referencesGone: z.array(ReferenceId),
 });
 export type ReportRows = z.infer<typeof ReportRows>;
+
+export const noRows = (): ReportRows => ({
+  namespaces: [],
+  namespacesGone: [],
+  processes: [],
+  processesGone: [],
+  references: [],
+  referencesGone: [],
+});
 
 /**
  * One page of a report. (bootId, epoch, seq) orders reports of a host: `epoch` grows with every start of the agent, `seq`

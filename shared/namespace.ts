@@ -22,10 +22,16 @@ export const NamespaceKey = z
   .describe('id:<kernel id> or ino:<inode>.<generation>');
 export type NamespaceKey = z.infer<typeof NamespaceKey>;
 
+/**
+ * What keeps a namespace alive, kernel side. `process` and `*_for_children` come from /proc/<pid>/ns, `parent` and `owner` from nsfs ioctls, the
+ * others are references (inventory.ts) that a scan of descriptors, threads and mounts finds.
+ */
 export const HolderKind = z
-  .enum(['process', 'pid_for_children', 'time_for_children', 'parent', 'owner'])
+  .enum(['process', 'thread', 'pid_for_children', 'time_for_children', 'fd', 'thread_fd', 'socket', 'tun', 'mount', 'parent', 'owner'])
   .describe(
-    'process: a process lives in it; *_for_children: its next children will; parent: a namespace below it holds it; owner: a namespace that it owns holds it',
+    'process: a process lives in it; thread: a thread does, elsewhere than its process; *_for_children: the next children of a process will; ' +
+      'fd: an open descriptor; thread_fd: one in a thread’s own table (CLONE_FILES undone); socket: a socket made in it; tun: a tun or tap descriptor; ' +
+      'mount: a bind mount of it; parent: a namespace below it holds it; owner: a namespace that it owns holds it',
   );
 export type HolderKind = z.infer<typeof HolderKind>;
 

@@ -4,13 +4,9 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { NamespaceRow, ProcessRow, Scan } from '#native/types.ts';
-import { cleanText } from './clean-text.ts';
+import { rawText, rawTextMaxBytes } from '#shared/raw-text.ts';
 import type { CommandOf } from './model.ts';
 
-/** The wire's limit of `leader.command`. */
-const commandMaxChars = 512;
-/** 512 characters of UTF-8 have at most 2,048 bytes. */
-const readBytes = 4096;
 /** About 20 µs a leader: yield to the event loop after this many. */
 const leadersPerTurn = 100;
 
@@ -56,10 +52,16 @@ function readCommandLine(proc: string, pid: number, startTicks: string): string 
   try {
     const bytes = readStart(`${proc}/${pid}/cmdline`);
     if (startOf(readStart(`${proc}/${pid}/stat`).toString('latin1')) !== startTicks) return '';
-    return cleanText(bytes.toString('utf8').replace(/\0+$/u, '').replaceAll('\0', ' '), commandMaxChars);
+    return commandText(bytes);
   } catch {
     return '';
   }
+}
+
+/** Arguments with spaces between them; NULs at the end go, setproctitle(3) leaves many. */
+function commandText(bytes: Uint8Array): string {
+  const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
+  return rawText(bytes.subarray(0, end).map((byte) => (byte === 0 ? 0x20 : byte)));
 }
 
 /** Field 22 of stat(5). comm, field 2, may hold spaces and parentheses: fields are counted from the last `)`. */
@@ -70,8 +72,8 @@ export function startOf(stat: string): string | undefined {
 function readStart(path: string): Buffer {
   const fd = openSync(path, 'r');
   try {
-    const buffer = Buffer.allocUnsafe(readBytes);
-    return buffer.subarray(0, readSync(fd, buffer, 0, readBytes, 0));
+    const buffer = Buffer.allocUnsafe(rawTextMaxBytes);
+    return buffer.subarray(0, readSync(fd, buffer, 0, rawTextMaxBytes, 0));
   } finally {
     closeSync(fd);
   }

@@ -1,4 +1,6 @@
 /** Model × model → the rows of a report. Pure: applying the rows to the old model gives the new one (a property test). */
+import { isDeepStrictEqual } from 'node:util';
+import { noRows } from '#shared/inventory.ts';
 import type { ReportRows, ReportedNamespace, ReportedProcess } from '#shared/inventory.ts';
 import type { Model } from './model.ts';
 
@@ -9,16 +11,23 @@ export function diffModels(before: Model, after: Model): ReportRows {
     namespacesGone: gone(before.namespaces, after.namespaces).map(({ type, key }) => ({ type, key })),
     processes: changed(before.processes, after.processes, sameProcess),
     processesGone: gone(before.processes, after.processes).map(({ pid, start }) => ({ pid, start })),
+    references: changed(before.references, after.references, isDeepStrictEqual),
+    referencesGone: gone(before.references, after.references).map(({ id }) => id),
   };
 }
 
 /** All of a model, as the rows of a snapshot. */
 export function allRows(model: Model): ReportRows {
-  return { namespaces: [...model.namespaces.values()], namespacesGone: [], processes: [...model.processes.values()], processesGone: [] };
+  return {
+    ...noRows(),
+    namespaces: [...model.namespaces.values()],
+    processes: [...model.processes.values()],
+    references: [...model.references.values()],
+  };
 }
 
 export function rowCount(rows: ReportRows): number {
-  return rows.namespaces.length + rows.namespacesGone.length + rows.processes.length + rows.processesGone.length;
+  return Object.values(rows).reduce((sum, list) => sum + list.length, 0);
 }
 
 function changed<T>(before: ReadonlyMap<string, T>, after: ReadonlyMap<string, T>, same: (a: T, b: T) => boolean): T[] {
@@ -46,7 +55,9 @@ function sameNamespace(a: ReportedNamespace, b: ReportedNamespace): boolean {
     a.leader?.pid === b.leader?.pid &&
     a.leader?.uid === b.leader?.uid &&
     a.leader?.comm === b.leader?.comm &&
-    a.leader?.command === b.leader?.command
+    a.leader?.command === b.leader?.command &&
+    isDeepStrictEqual(a.names, b.names) &&
+    isDeepStrictEqual(a.details, b.details)
   );
 }
 

@@ -6,23 +6,26 @@
  * ends and whose inode is taken again between two scans is not told apart: with ids it always is.
  */
 import type { ProcessRow, Scan } from '#native/types.ts';
-import type { ReportedNamespace, ReportedProcess, ScanCounts } from '#shared/inventory.ts';
+import type { ReportedNamespace, ReportedProcess, ReportedReference, ScanCounts } from '#shared/inventory.ts';
 import { namespaceKey, namespaceTypes } from '#shared/namespace.ts';
 import type { NamespaceKey } from '#shared/namespace.ts';
-import { cleanText } from './clean-text.ts';
+import { rawText } from '#shared/raw-text.ts';
 
 export type Model = {
   /** by `type key` */
   namespaces: ReadonlyMap<string, ReportedNamespace>;
   /** by `pid start` */
   processes: ReadonlyMap<string, ReportedProcess>;
+  /** by id */
+  references: ReadonlyMap<string, ReportedReference>;
   counts: ScanCounts;
 };
 
 export const emptyModel: Model = {
   namespaces: new Map(),
   processes: new Map(),
-  counts: { processes: 0, unreadable: 0, vanished: 0, durationMicros: 0 },
+  references: new Map(),
+  counts: { processes: 0, threads: 0, unreadable: 0, vanished: 0, hidden: {}, partial: false, durationMicros: 0 },
 };
 
 /** Per inode: its generation, and whether the last scan saw it. Bounded by the most inodes in use at once: the kernel reuses them. */
@@ -33,7 +36,7 @@ export const processMapKey = (row: { pid: number; start: string }): string => `$
 
 export type CommandOf = (pid: number, start: string) => string;
 
-/** `commandOf` gives a leader's command line, already cut and cleaned; `durationMicros` is how long the scan took. */
+/** `commandOf` gives a leader's command line, already cut, as raw text; `durationMicros` is how long the scan took. */
 export function buildModel(
   scan: Scan,
   generations: Generations,
@@ -58,6 +61,8 @@ export function buildModel(
       ownerUid: row.ownerUid,
       processCount: row.processCount,
       leader: leaderOf(byPid.get(row.leaderPid), commandOf),
+      names: [],
+      details: null,
     };
     namespaces.set(namespaceMapKey(reported), reported);
   });
@@ -76,19 +81,27 @@ export function buildModel(
     processes.set(processMapKey(reported), reported);
   }
   const { EACCES, EPERM, other } = scan.counts.unreadable;
-  const counts = { processes: scan.processes.length, unreadable: EACCES + EPERM + other, vanished: scan.counts.vanished, durationMicros };
-  return { model: { namespaces, processes, counts }, generations: next };
+  const unreadable = EACCES + EPERM + other;
+  const counts: ScanCounts = {
+    processes: scan.processes.length,
+    threads: 0,
+    unreadable,
+    vanished: scan.counts.vanished,
+    hidden: {},
+    partial: unreadable > 0,
+    durationMicros,
+  };
+  return { model: { namespaces, processes, references: new Map(), counts }, generations: next };
 }
 
-const commMaxChars = 64;
 const pidPosition = namespaceTypes.indexOf('pid');
 const timePosition = namespaceTypes.indexOf('time');
 const pidForChildren = namespaceTypes.length;
 const timeForChildren = namespaceTypes.length + 1;
 
-/** The kernel's bytes come one character each; most are UTF-8. */
+/** The kernel's bytes come one character each. */
 function commText({ comm }: ProcessRow): string {
-  return cleanText(Buffer.from(comm, 'latin1').toString('utf8'), commMaxChars);
+  return rawText(Buffer.from(comm, 'latin1'));
 }
 
 function forChildren(

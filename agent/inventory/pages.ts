@@ -1,4 +1,5 @@
 /** Rows → pages that each fit into one message. Pure. */
+import { noRows } from '#shared/inventory.ts';
 import type { ReportRows } from '#shared/inventory.ts';
 import { messageMaxBytes } from '#shared/messages.ts';
 
@@ -11,12 +12,12 @@ const envelopeBytes = 1024;
  */
 export function pagesOf(rows: ReportRows, maxBytes: number = messageMaxBytes): ReportRows[] {
   const roomBytes = maxBytes - envelopeBytes;
-  let page = emptyRows();
+  let page = noRows();
   let usedBytes = 0;
   const pages = [page];
   const room = (bytes: number): ReportRows => {
     if (usedBytes > 0 && usedBytes + bytes > roomBytes) {
-      page = emptyRows();
+      page = noRows();
       pages.push(page);
       usedBytes = 0;
     }
@@ -27,14 +28,12 @@ export function pagesOf(rows: ReportRows, maxBytes: number = messageMaxBytes): R
   for (const row of rows.namespacesGone) room(jsonBytes(row)).namespacesGone.push(row);
   for (const row of rows.processes) room(jsonBytes(row)).processes.push(row);
   for (const row of rows.processesGone) room(jsonBytes(row)).processesGone.push(row);
+  for (const row of rows.references) room(jsonBytes(row)).references.push(row);
+  for (const id of rows.referencesGone) room(jsonBytes(id)).referencesGone.push(id);
   return pages;
 }
 
 /** Of a row with the comma behind it. */
-function jsonBytes(row: object): number {
+function jsonBytes(row: object | string): number {
   return Buffer.byteLength(JSON.stringify(row)) + 1;
-}
-
-function emptyRows(): ReportRows {
-  return { namespaces: [], namespacesGone: [], processes: [], processesGone: [] };
 }

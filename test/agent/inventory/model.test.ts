@@ -2,8 +2,6 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import fc from 'fast-check';
-import { cleanText } from '#agent/inventory/clean-text.ts';
 import { createCommandLines, startOf } from '#agent/inventory/command-lines.ts';
 import { buildModel } from '#agent/inventory/model.ts';
 import type { Generations } from '#agent/inventory/model.ts';
@@ -62,9 +60,9 @@ test('this machine’s own model satisfies the wire’s schemas, and knows this 
   assert.deepEqual(self?.forChildren, [null, null]);
 });
 
-test('a leader’s command line: hostile bytes are harmless and the wire’s limit holds', async () => {
+test('a leader’s command line: its bytes are kept exactly, and the limit holds', async () => {
   const native = loadNative();
-  const hostile = '\u001b[2J\u202eevil\u0007' + 'x'.repeat(600);
+  const hostile = '\u001b[2J\u202eevil\u0007' + 'x'.repeat(6000);
   const child = spawn('unshare', ['-u', 'sh', '-c', 'echo ready; read x', hostile], { stdio: ['pipe', 'pipe', 'inherit'] });
   try {
     await once(child.stdout, 'data');
@@ -73,22 +71,11 @@ test('a leader’s command line: hostile bytes are harmless and the wire’s lim
     await lines.update(scan);
     const start = scan.processes.find(({ pid }) => pid === child.pid)?.startTicks ?? '';
     const command = lines.of(child.pid ?? 0, start);
-    assert.match(command, /^sh -c echo ready; read x \?\[2J\?evil\?x+$/);
-    assert.equal(command.length, 512);
+    assert.equal(command, `sh -c echo ready; read x ${hostile}`.slice(0, 4096 - 2), 'one character has three bytes');
   } finally {
     child.stdin.end();
     await once(child, 'exit');
   }
-});
-
-test('text of processes is never longer than asked, well formed, and free of control characters', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), fc.nat(20), (text, max) => {
-      const clean = cleanText(text, max);
-      assert.ok(clean.length <= max && clean.isWellFormed());
-      assert.doesNotMatch(clean, /[\p{Cc}\p{Cf}]/u);
-    }),
-  );
 });
 
 test('a start time is found whatever the process calls itself', () => {

@@ -34,8 +34,8 @@ const report = (change: object = {}) => ({
   kind: 'snapshot',
   page: 0,
   pages: 1,
-  counts: { processes: 0, unreadable: 0, vanished: 0, durationMicros: 1 },
-  rows: { namespaces: [], namespacesGone: [], processes: [], processesGone: [] },
+  counts: { processes: 0, threads: 0, unreadable: 0, vanished: 0, hidden: {}, partial: false, durationMicros: 1 },
+  rows: { namespaces: [], namespacesGone: [], processes: [], processesGone: [], references: [], referencesGone: [] },
   ...change,
 });
 

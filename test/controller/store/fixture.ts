@@ -10,6 +10,7 @@ import { placeSandbox } from '#controller/store/sandboxes.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { ErrorCode } from '#shared/errors.ts';
 import type { HostHello } from '#shared/host.ts';
+import { noRows } from '#shared/inventory.ts';
 import type { Report, ReportRows, ReportedNamespace, ReportedProcess } from '#shared/inventory.ts';
 import { createLog } from '#shared/log.ts';
 import { namespaceTypes } from '#shared/namespace.ts';
@@ -52,6 +53,9 @@ export function helloOf(hostId: string, fields: Partial<HostHello> = {}): HostHe
       privileged: true,
       namespaceIds: true,
       scanSource: 'proc',
+      scanSourceReason: null,
+      changeSource: 'poll',
+      changeSourceReason: null,
       missing: [],
     },
     ...fields,
@@ -130,6 +134,8 @@ export function namespaceOf(
     ownerUid: null,
     processCount: 1,
     leader: null,
+    names: [],
+    details: null,
     ...fields,
   };
 }
@@ -149,8 +155,16 @@ export function reportOf({ hostId, bootId, epoch }: HostHello, seq: number, kind
     kind,
     page: 0,
     pages: 1,
-    counts: { processes: rows.processes?.length ?? 0, unreadable: 0, vanished: 0, durationMicros: 1 },
-    rows: { namespaces: [], namespacesGone: [], processes: [], processesGone: [], ...rows },
+    counts: {
+      processes: rows.processes?.length ?? 0,
+      threads: 0,
+      unreadable: 0,
+      vanished: 0,
+      hidden: {},
+      partial: false,
+      durationMicros: 1,
+    },
+    rows: { ...noRows(), ...rows },
   };
 }
 

@@ -12,6 +12,7 @@ import type { Store } from '#controller/store/client.ts';
 import { recordHello } from '#controller/store/hosts.ts';
 import { applyReport } from '#controller/store/reports.ts';
 import type { HostHello } from '#shared/host.ts';
+import { noRows } from '#shared/inventory.ts';
 import type { Report, ReportReply, ReportRows } from '#shared/inventory.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { freshStore, log, namespaceOf, processOf, readyHost, reportOf, select } from './fixture.ts';
@@ -105,10 +106,9 @@ class Agent {
 
 function rowsOf({ namespaces, processes }: Model): ReportRows {
   return {
+    ...noRows(),
     namespaces: [...namespaces].map(([id, processCount]) => namespaceOf('net', id, { processCount })),
-    namespacesGone: [],
     processes: [...processes].map(([pid, start]) => processOf(pid, { start: String(start) })),
-    processesGone: [],
   };
 }
 
@@ -128,6 +128,8 @@ function pageOf(rows: ReportRows, page: number, pages: number): ReportRows {
     namespacesGone: mine(rows.namespacesGone),
     processes: mine(rows.processes),
     processesGone: mine(rows.processesGone),
+    references: mine(rows.references),
+    referencesGone: mine(rows.referencesGone),
   };
 }
 
