@@ -1,6 +1,7 @@
 -- Made from the catalog by test/controller/store/schema-dump.ts. Not to be edited, not to be run.
 CREATE SEQUENCE decisions_seq_seq AS bigint;
 CREATE SEQUENCE event_seq AS bigint;
+CREATE SEQUENCE leaks_id_seq AS bigint;
 CREATE SEQUENCE namespaces_id_seq AS bigint;
 CREATE SEQUENCE sandboxes_seq_seq AS bigint;
 CREATE OR REPLACE FUNCTION public.next_event_seq()
@@ -56,7 +57,19 @@ CREATE TABLE events (
   sandbox_id uuid,
   namespace_id bigint,
   detail jsonb NOT NULL,
-  CONSTRAINT events_pkey PRIMARY KEY (seq)
+  CONSTRAINT events_seq_at_pk PRIMARY KEY (seq, at)
+) PARTITION BY RANGE (at);
+CREATE INDEX events_of_host ON ONLY public.events USING btree (host_id, seq);
+CREATE INDEX events_of_namespace ON ONLY public.events USING btree (namespace_id, seq) WHERE (namespace_id IS NOT NULL);
+CREATE INDEX events_of_sandbox ON ONLY public.events USING btree (sandbox_id, seq) WHERE (sandbox_id IS NOT NULL);
+
+CREATE TABLE events_default PARTITION OF events DEFAULT;
+
+CREATE TABLE events_dropped (
+  one boolean NOT NULL DEFAULT true,
+  seq bigint NOT NULL,
+  CONSTRAINT events_dropped_one CHECK (one),
+  CONSTRAINT events_dropped_pkey PRIMARY KEY (one)
 );
 
 CREATE VIEW holders AS
@@ -67,7 +80,13 @@ CREATE VIEW holders AS
     p.start,
     p.uid,
     p.comm,
-    NULL::bigint AS by_namespace_id
+    NULL::bigint AS by_namespace_id,
+    NULL::integer AS tid,
+    NULL::integer AS fd,
+    NULL::text AS path,
+    NULL::text AS mount_namespace,
+    NULL::text AS detail,
+    NULL::timestamp with time zone AS since
    FROM namespaces n
      JOIN processes p ON p.host_id = n.host_id AND p.boot_id = n.boot_id AND p.namespaces[array_position(ARRAY['mnt'::text, 'cgroup'::text, 'uts'::text, 'ipc'::text, 'user'::text, 'pid'::text, 'net'::text, 'time'::text], n.type)] = n.key
   WHERE n.ended_at = 'infinity'::timestamp with time zone
@@ -79,9 +98,33 @@ UNION ALL
     p.start,
     p.uid,
     p.comm,
-    NULL::bigint AS by_namespace_id
+    NULL::bigint AS by_namespace_id,
+    NULL::integer AS tid,
+    NULL::integer AS fd,
+    NULL::text AS path,
+    NULL::text AS mount_namespace,
+    NULL::text AS detail,
+    NULL::timestamp with time zone AS since
    FROM namespaces n
      JOIN processes p ON p.host_id = n.host_id AND p.boot_id = n.boot_id AND p.for_children[array_position(ARRAY['pid'::text, 'time'::text], n.type)] = n.key
+  WHERE n.ended_at = 'infinity'::timestamp with time zone
+UNION ALL
+ SELECT n.id AS namespace_id,
+    n.host_id,
+    r.kind,
+    r.pid,
+    r.start,
+    r.uid,
+    r.comm,
+    NULL::bigint AS by_namespace_id,
+    r.tid,
+    r.fd,
+    r.path,
+    r.mount_namespace,
+    r.detail,
+    r.since
+   FROM namespaces n
+     JOIN reference_holders r ON r.host_id = n.host_id AND r.boot_id = n.boot_id AND r.type = n.type AND r.key = n.key
   WHERE n.ended_at = 'infinity'::timestamp with time zone
 UNION ALL
  SELECT n.id AS namespace_id,
@@ -91,7 +134,13 @@ UNION ALL
     NULL::text AS start,
     NULL::bigint AS uid,
     NULL::text AS comm,
-    c.id AS by_namespace_id
+    c.id AS by_namespace_id,
+    NULL::integer AS tid,
+    NULL::integer AS fd,
+    NULL::text AS path,
+    NULL::text AS mount_namespace,
+    NULL::text AS detail,
+    c.first_seen AS since
    FROM namespaces n
      JOIN namespaces c ON c.host_id = n.host_id AND c.boot_id = n.boot_id AND c.type = n.type AND c.parent = n.key
   WHERE n.ended_at = 'infinity'::timestamp with time zone AND c.ended_at = 'infinity'::timestamp with time zone
@@ -103,7 +152,13 @@ UNION ALL
     NULL::text AS start,
     NULL::bigint AS uid,
     NULL::text AS comm,
-    c.id AS by_namespace_id
+    c.id AS by_namespace_id,
+    NULL::integer AS tid,
+    NULL::integer AS fd,
+    NULL::text AS path,
+    NULL::text AS mount_namespace,
+    NULL::text AS detail,
+    c.first_seen AS since
    FROM namespaces n
      JOIN namespaces c ON c.host_id = n.host_id AND c.boot_id = n.boot_id AND c.owner = n.key
   WHERE n.type = 'user'::text AND n.ended_at = 'infinity'::timestamp with time zone AND c.ended_at = 'infinity'::timestamp with time zone;
@@ -121,6 +176,28 @@ CREATE TABLE hosts (
   CONSTRAINT hosts_public_key_unique UNIQUE (public_key)
 );
 CREATE INDEX hosts_by_name ON public.hosts USING btree (name, id);
+
+CREATE TABLE leaks (
+  id bigint NOT NULL DEFAULT nextval('leaks_id_seq'::regclass),
+  rule text NOT NULL,
+  host_id text NOT NULL,
+  namespace_id bigint,
+  subject text NOT NULL DEFAULT ''::text,
+  since timestamp with time zone NOT NULL,
+  found_at timestamp with time zone NOT NULL DEFAULT now(),
+  cleared_at timestamp with time zone,
+  detail jsonb NOT NULL,
+  CONSTRAINT leaks_pkey PRIMARY KEY (id)
+);
+CREATE INDEX leaks_cleared ON public.leaks USING btree (cleared_at);
+CREATE INDEX leaks_of_namespace ON public.leaks USING btree (namespace_id);
+CREATE UNIQUE INDEX leaks_open ON public.leaks USING btree (host_id, rule, COALESCE(namespace_id, (0)::bigint), subject) WHERE (cleared_at IS NULL);
+
+CREATE TABLE namespace_marks (
+  at timestamp with time zone NOT NULL DEFAULT now(),
+  last_id bigint NOT NULL,
+  CONSTRAINT namespace_marks_pkey PRIMARY KEY (at)
+);
 
 CREATE TABLE namespaces (
   id bigint NOT NULL DEFAULT nextval('namespaces_id_seq'::regclass),
@@ -140,9 +217,13 @@ CREATE TABLE namespaces (
   first_seen timestamp with time zone NOT NULL DEFAULT now(),
   ended_at timestamp with time zone NOT NULL DEFAULT 'infinity'::timestamp with time zone,
   end_is_bound boolean NOT NULL DEFAULT false,
+  names jsonb NOT NULL DEFAULT '[]'::jsonb,
+  details jsonb,
+  changed_at timestamp with time zone,
   CONSTRAINT namespaces_id_ended_at_pk PRIMARY KEY (id, ended_at)
 ) PARTITION BY RANGE (ended_at);
 CREATE INDEX namespaces_by_host ON ONLY public.namespaces USING btree (host_id, id);
+CREATE INDEX namespaces_changed ON ONLY public.namespaces USING btree (changed_at) WHERE (changed_at IS NOT NULL);
 
 CREATE TABLE namespaces_current PARTITION OF namespaces FOR VALUES FROM ('infinity') TO (MAXVALUE);
 CREATE INDEX namespaces_current_by_inode ON public.namespaces_current USING btree (inode);
@@ -210,6 +291,27 @@ CREATE TABLE processes (
   for_children text[] NOT NULL,
   CONSTRAINT processes_host_id_pid_pk PRIMARY KEY (host_id, pid)
 );
+
+CREATE TABLE reference_holders (
+  host_id text NOT NULL,
+  id text NOT NULL,
+  boot_id uuid NOT NULL,
+  kind text NOT NULL,
+  type text NOT NULL,
+  key text NOT NULL,
+  pid integer,
+  start text,
+  tid integer,
+  fd integer,
+  uid bigint,
+  comm text,
+  path text,
+  mount_namespace text,
+  detail text,
+  since timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT reference_holders_host_id_id_pk PRIMARY KEY (host_id, id)
+);
+CREATE INDEX reference_holders_by_key ON public.reference_holders USING btree (host_id, type, key);
 
 CREATE UNLOGGED TABLE report_pages (
   host_id text NOT NULL,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Capacity, HostFacts, HostId, HostStatus, Labels } from './host.ts';
 import { ScanCounts } from './inventory.ts';
+import { NamespaceDetails, NamespaceName } from './namespace-details.ts';
 import { BootId, HolderKind, NamespaceKey, NamespaceType } from './namespace.ts';
 import { ExitStatus, IdRange, SandboxNamespace, SandboxSpec, SandboxState, Wanted, WireError } from './sandbox.ts';
 
@@ -40,20 +41,31 @@ export const Namespace = z.object({
   owner: NamespaceKey.nullable(),
   ownerUid: z.number().int().nullable(),
   processCount: z.number().int(),
+  referenceCount: z.int().nonnegative().describe('threads, descriptors, sockets, tun devices and mounts that hold it now'),
+  names: z.array(NamespaceName).describe('names that people know, best first'),
+  details: NamespaceDetails.nullable().describe('what it is like inside; null where that could not be read'),
   leader: z.object({ pid: z.number().int(), uid: z.number().int(), comm: z.string(), command: z.string() }).nullable(),
   sandbox: z.object({ id: z.uuid(), name: z.string() }).nullable().describe('the sandbox that was given it'),
   firstSeen: Time,
   lastSeen: Time,
   current: z.boolean(),
+  endUnseen: z.boolean().describe('true: it ended while nobody watched; lastSeen is when it was last known to be there'),
+  partial: z.boolean().describe('true: the last scan of its host could not see everything, so holders may be missing'),
 });
 export type Namespace = z.infer<typeof Namespace>;
 
 export const Holder = z.object({
   kind: HolderKind,
   pid: z.int().nullable(),
-  start: z.string().nullable(),
+  start: z.string().nullable().describe('start time of that process in clock ticks since boot'),
+  tid: z.int().nullable(),
+  fd: z.int().nullable(),
   uid: z.int().nullable(),
   comm: z.string().nullable(),
+  path: z.string().nullable().describe('mount: the mount point as seen in its mount namespace'),
+  mountNamespace: NamespaceKey.nullable().describe('mount: where the mount is'),
+  detail: z.string().nullable().describe('socket: family, type and address; tun: device name; mount: over-mounted'),
+  since: Time.nullable().describe('since when it is known to hold it; null for processes'),
   namespace: z.object({ id: z.string(), type: NamespaceType, key: NamespaceKey }).nullable().describe('for kinds parent and owner'),
 });
 export type Holder = z.infer<typeof Holder>;

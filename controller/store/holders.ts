@@ -1,13 +1,15 @@
 /**
  * What holds a namespace. Processes are kept as rows, one a process with the keys of all that it holds: a tenth of the rows, and of the
- * writes, that a row for each pair would be. The view `holders` makes the pairs, and adds the namespaces that hold others.
+ * writes, that a row for each pair would be. The view `holders` makes the pairs, and adds references (references.ts) and the namespaces that hold others.
  */
 import { sql } from 'drizzle-orm';
 import type { ReportRows, ReportedProcess } from '#shared/inventory.ts';
+import { HolderKind } from '#shared/namespace.ts';
 import type { Holder } from '#shared/resources.ts';
 import { rowsOf } from './client.ts';
 import type { Tx } from './client.ts';
 import type { Origin } from './intervals.ts';
+import { iso } from './time.ts';
 
 /** Writes new and changed processes. A pid is one process at a time: a new start time replaces the old row. */
 export async function writeProcesses(tx: Tx, origin: Origin, reported: readonly ReportedProcess[]): Promise<void> {
@@ -57,15 +59,16 @@ export async function forgetOtherProcesses(tx: Tx, { hostId }: Origin, keptPids:
   );
 }
 
-/** All that holds the namespace of that number: processes by pid first, then namespaces. Nothing holds one that has ended. */
+/** All that holds the namespace of that number: processes by pid first, then references, then namespaces. Nothing holds one that has ended. */
 export async function listHolders(tx: Tx, namespaceId: string): Promise<Holder[]> {
   return rowsOf<Holder>(
     tx,
     'list the holders of a namespace',
-    sql`select o.kind, o.pid, o.start, o.uid::float8 as uid, o.comm,
+    sql`select o.kind, o.pid, o.start, o.tid, o.fd, o.uid::float8 as uid, o.comm, o.path, o.mount_namespace as "mountNamespace", o.detail,
+        ${iso(sql`o.since`)} as since,
         case when n.id is not null then json_build_object('id', n.id::text, 'type', n.type, 'key', n.key) end as namespace
       from holders o left join namespaces n on n.id = o.by_namespace_id and n.ended_at = 'infinity'
       where o.namespace_id = ${namespaceId}::bigint
-      order by array_position(array['process', 'pid_for_children', 'time_for_children', 'parent', 'owner'], o.kind), o.pid, n.id`,
+      order by array_position(${sql.param(HolderKind.options)}::text[], o.kind), o.pid, o.tid, o.fd, o.path, n.id`,
   );
 }

@@ -18,13 +18,15 @@ const lastSeen = sql`case when n.ended_at < 'infinity' then n.ended_at
 
 const columns: SQL = sql`n.id::text, n.host_id as "hostId", h.name as "hostName", n.boot_id as "bootId", n.type, n.key,
   n.inode::float8 as inode, n.parent, n.owner, n.owner_uid::float8 as "ownerUid", n.process_count as "processCount",
+  case when n.ended_at = 'infinity' then (select count(*)::int from reference_holders r
+    where r.host_id = n.host_id and r.type = n.type and r.key = n.key and r.boot_id = n.boot_id) else 0 end as "referenceCount", n.names, n.details,
   case when n.leader_pid is not null then
     json_build_object('pid', n.leader_pid, 'uid', n.leader_uid, 'comm', n.leader_comm, 'command', n.leader_command) end as leader,
   (select json_build_object('id', s.id, 'name', s.name)
     from placement_namespaces g join placements p on p.id = g.placement_id join sandboxes s on s.id = p.sandbox_id
     where g.host_id = n.host_id and g.boot_id = n.boot_id and g.type = n.type and g.key = n.key
     order by p.created_at desc limit 1) as sandbox,
-  ${iso(sql`n.first_seen`)} as "firstSeen", ${iso(sql`(${lastSeen})`)} as "lastSeen", n.ended_at = 'infinity' as current`;
+  ${iso(sql`n.first_seen`)} as "firstSeen", ${iso(sql`(${lastSeen})`)} as "lastSeen", n.ended_at = 'infinity' as current, n.end_is_bound as "endUnseen", coalesce((a.counts ->> 'partial')::boolean, false) as partial`;
 
 const tables: SQL = sql`namespaces n join hosts h on h.id = n.host_id
   join agent_sessions a on a.host_id = n.host_id join beats b on b.host_id = n.host_id`;
@@ -83,15 +85,18 @@ export async function findNamespace(tx: Tx, { namespace, host, type }: Namespace
   if (host !== undefined) filters.push(sql`n.host_id = ${(await findHost(tx, host)).id}`);
   if (type !== undefined) filters.push(sql`n.type = ${type}`);
   const number = /^[0-9]{1,18}$/.test(namespace) ? namespace : null;
+  // Each by its own index: `or` would read all that is past.
   const which =
     number === null
-      ? sql`(n.key = ${namespace} and n.ended_at = 'infinity')`
-      : sql`(n.id = ${number}::bigint or (n.inode = ${number}::bigint and n.ended_at = 'infinity'))`;
+      ? sql`select id, ended_at from namespaces where key = ${namespace} and ended_at = 'infinity'`
+      : sql`select id, ended_at from namespaces where id = ${number}::bigint
+          union select id, ended_at from namespaces where inode = ${number}::bigint and ended_at = 'infinity'`;
   const rows = await rowsOf<Namespace & { parentId: string | null; ownerId: string | null }>(
     tx,
     attempted,
     sql`select ${columns}, ${idOf(sql`n.type`, sql`n.parent`)} as "parentId", ${idOf(sql`'user'`, sql`n.owner`)} as "ownerId"
-      from ${tables} where ${sql.join([which, ...filters], sql` and `)} order by n.id limit 20`,
+      from (${which}) as named, ${tables}
+      where ${sql.join([sql`n.id = named.id and n.ended_at = named.ended_at`, ...filters], sql` and `)} order by n.id limit 20`,
   );
   const found = rows.find((row) => row.id === number) ?? rows[0];
   if (found === undefined) {
@@ -106,6 +111,8 @@ export async function findNamespace(tx: Tx, { namespace, host, type }: Namespace
 
 /** The number of the namespace of that type and key on the same host and boot; the newest where it was seen more than once. */
 function idOf(type: SQL, key: SQL): SQL {
-  return sql`(select o.id::text from namespaces o where o.host_id = n.host_id and o.boot_id = n.boot_id and o.type = ${type} and o.key = ${key}
-    order by o.ended_at desc limit 1)`;
+  const same = sql`o.host_id = n.host_id and o.boot_id = n.boot_id and o.type = ${type} and o.key = ${key}`;
+  return sql`case when ${key} is not null then coalesce(
+    (select o.id::text from namespaces o where ${same} and o.ended_at = 'infinity'),
+    (select o.id::text from namespaces o where ${same} and o.ended_at < 'infinity' order by o.ended_at desc limit 1)) end`;
 }

@@ -10,6 +10,8 @@ import { forgetOtherProcesses, forgetProcesses, writeProcesses } from './holders
 import { endNamespaces, endOtherNamespaces, writeNamespaces } from './intervals.ts';
 import type { EndBound, NamedNamespace } from './intervals.ts';
 import { notify } from './listen.ts';
+import { forgetOtherReferences, forgetReferences, lostHolders, writeReferences } from './references.ts';
+import type { LostReference } from './references.ts';
 import { pagesOf, stagePage } from './report-pages.ts';
 import { continues, judge } from './report-sequence.ts';
 import { lockSession } from './session.ts';
@@ -52,22 +54,28 @@ async function writeRows(tx: Tx, report: Report, bound: EndBound): Promise<NewEv
   const events: NewEvent[] = [];
   const namespaces: NamedNamespace[] = [];
   const pids: number[] = [];
+  const references: string[] = [];
+  const lost: LostReference[] = [];
   const snapshot = report.kind === 'snapshot';
   for await (const rows of pagesOf(tx, report)) {
     if (snapshot) {
       for (const { type, key } of rows.namespaces) namespaces.push({ type, key });
       for (const { pid } of rows.processes) pids.push(pid);
+      for (const { id } of rows.references) references.push(id);
     } else {
       events.push(...(await endNamespaces(tx, report, rows.namespacesGone, bound)));
       await forgetProcesses(tx, report, rows.processesGone);
+      lost.push(...(await forgetReferences(tx, report, rows.referencesGone)));
     }
     events.push(...(await writeNamespaces(tx, report, rows.namespaces)));
     await writeProcesses(tx, report, rows.processes);
+    lost.push(...(await writeReferences(tx, report, rows.references)));
   }
-  if (!snapshot) return events;
+  if (!snapshot) return [...events, ...(await lostHolders(tx, report, lost))];
   const gone = await endOtherNamespaces(tx, report, namespaces, bound);
   await forgetOtherProcesses(tx, report, pids);
-  return [...gone, ...events];
+  lost.push(...(await forgetOtherReferences(tx, report, references)));
+  return [...gone, ...events, ...(await lostHolders(tx, report, lost))];
 }
 
 /** Last in the transaction, because the events are in it. */

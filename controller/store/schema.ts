@@ -2,9 +2,11 @@
  * The tables, as drizzle sees them. `drizzle-kit generate` makes the SQL; what drizzle cannot say was added by hand in the migration:
  * - `namespaces` is partitioned by `ended_at`: what is current (`infinity`) lies in one small leaf, what is past in others, so that
  *   retention can drop whole leaves. The one current row of (host, boot, type, key) is held by a unique index on that leaf.
+ * - `events` is partitioned by `at`, for the same reason; `events_default` takes what no day's leaf does. The leaves are made and dropped
+ *   by retention.ts.
  * - `report_pages` is UNLOGGED: what a crash of the server takes from it, the agent sends again.
  * - `events.seq` comes from `next_event_seq()`, see events.ts.
- * - the view `holders`, for this program and for anybody's SQL.
+ * - the view `holders`, and the views of the schema `nsfleet_views`, which are for anybody's SQL (docs/sql-views.md).
  *
  * 64-bit kernel ids are text (`key`); inodes and uids, which pass 2^31, are bigint. Times are the database's, never a host's,
  * except `started_at` and `ended_at` of placements, which the agent tells and nothing is decided by.
@@ -27,7 +29,8 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core';
 import type { Capacity, HostFacts, HostHello, Labels } from '#shared/host.ts';
-import type { ReportRows, ScanCounts } from '#shared/inventory.ts';
+import type { ReferenceKind, ReportRows, ScanCounts } from '#shared/inventory.ts';
+import type { NamespaceDetails, NamespaceName } from '#shared/namespace-details.ts';
 import type { NamespaceType } from '#shared/namespace.ts';
 import type { Decision } from '#shared/resources.ts';
 import type { SandboxSpec, SandboxState, Wanted, WireError } from '#shared/sandbox.ts';
@@ -98,12 +101,23 @@ export const namespaces = pgTable(
     leaderUid: number('leader_uid'),
     leaderComm: text('leader_comm'),
     leaderCommand: text('leader_command'),
+    /** names that people know, best first */
+    names: jsonb().$type<NamespaceName[]>().notNull().default([]),
+    details: jsonb().$type<NamespaceDetails>(),
+    /** of the newest namespace.changed event: before that it looked otherwise; null: never changed */
+    changedAt: time('changed_at'),
     firstSeen: time('first_seen').notNull().defaultNow(),
     endedAt: time('ended_at').notNull().default('infinity'),
     /** true: nobody watched when it ended; `ended_at` is when it was last known to be there */
     endIsBound: boolean('end_is_bound').notNull().default(false),
   },
-  (t) => [primaryKey({ columns: [t.id, t.endedAt] }), index('namespaces_by_host').on(t.hostId, t.id)],
+  (t) => [
+    primaryKey({ columns: [t.id, t.endedAt] }),
+    index('namespaces_by_host').on(t.hostId, t.id),
+    index('namespaces_changed')
+      .on(t.changedAt)
+      .where(sql`changed_at is not null`),
+  ],
 );
 
 /** A process that lives now, and the keys of the namespaces that it holds. A pid is one process at a time, so it is the key. */
@@ -123,6 +137,74 @@ export const processes = pgTable(
     forChildren: text('for_children').array().notNull(),
   },
   (t) => [primaryKey({ columns: [t.hostId, t.pid] })],
+);
+
+/** A thread, descriptor, socket, tun device or mount that holds a namespace now. `id` is the agent's, see inventory.ts. */
+export const referenceHolders = pgTable(
+  'reference_holders',
+  {
+    hostId: text('host_id').notNull(),
+    id: text().notNull(),
+    bootId: uuid('boot_id').notNull(),
+    kind: text().$type<ReferenceKind>().notNull(),
+    /** the namespace that it holds */
+    type: text().$type<NamespaceType>().notNull(),
+    key: text().notNull(),
+    pid: integer(),
+    start: text(),
+    tid: integer(),
+    fd: integer(),
+    uid: number('uid'),
+    comm: text(),
+    path: text(),
+    mountNamespace: text('mount_namespace'),
+    detail: text(),
+    /** since when it is known to hold that namespace */
+    since: time('since').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.hostId, t.id] }), index('reference_holders_by_key').on(t.hostId, t.type, t.key)],
+);
+
+/**
+ * At a moment, the newest number of a namespace: whatever was first seen some minutes before has a smaller one. Where an old list ends by
+ * number. One a minute; a missing one costs time, never a row.
+ */
+export const namespaceMarks = pgTable('namespace_marks', {
+  at: time('at').primaryKey().defaultNow(),
+  lastId: bigint('last_id', { mode: 'bigint' }).notNull(),
+});
+
+/** One row: events up to that number were dropped, so nobody can resume before it. */
+export const eventsDropped = pgTable(
+  'events_dropped',
+  { one: boolean().primaryKey().default(true), seq: bigint({ mode: 'bigint' }).notNull() },
+  () => [check('events_dropped_one', sql`one`)],
+);
+
+/** What a rule found wrong with a namespace, and until when. */
+export const leaks = pgTable(
+  'leaks',
+  {
+    id: bigserial({ mode: 'bigint' }).primaryKey(),
+    rule: text().notNull(),
+    hostId: text('host_id').notNull(),
+    /** null: it is about the host */
+    namespaceId: bigint('namespace_id', { mode: 'bigint' }),
+    /** what of the namespace or host it is about, where a rule finds several: a process */
+    subject: text().notNull().default(''),
+    /** since when it is so, as far as known */
+    since: time('since').notNull(),
+    foundAt: time('found_at').notNull().defaultNow(),
+    clearedAt: time('cleared_at'),
+    detail: jsonb().$type<Record<string, unknown>>().notNull(),
+  },
+  (t) => [
+    uniqueIndex('leaks_open')
+      .on(t.hostId, t.rule, sql`coalesce(namespace_id, 0)`, t.subject)
+      .where(sql`cleared_at is null`),
+    index('leaks_cleared').on(t.clearedAt),
+    index('leaks_of_namespace').on(t.namespaceId),
+  ],
 );
 
 /** Pages of a report that is not complete yet. */
@@ -247,16 +329,29 @@ export const decisions = pgTable(
 );
 
 /** What happened, in the order in which it was committed. References nothing: history outlives what it tells of. */
-export const events = pgTable('events', {
-  seq: bigint({ mode: 'bigint' })
-    .primaryKey()
-    .default(sql`next_event_seq()`),
-  at: time('at')
-    .notNull()
-    .default(sql`clock_timestamp()`),
-  type: text().notNull(),
-  hostId: text('host_id'),
-  sandboxId: uuid('sandbox_id'),
-  namespaceId: bigint('namespace_id', { mode: 'bigint' }),
-  detail: jsonb().$type<Record<string, unknown>>().notNull(),
-});
+export const events = pgTable(
+  'events',
+  {
+    seq: bigint({ mode: 'bigint' })
+      .notNull()
+      .default(sql`next_event_seq()`),
+    at: time('at')
+      .notNull()
+      .default(sql`clock_timestamp()`),
+    type: text().notNull(),
+    hostId: text('host_id'),
+    sandboxId: uuid('sandbox_id'),
+    namespaceId: bigint('namespace_id', { mode: 'bigint' }),
+    detail: jsonb().$type<Record<string, unknown>>().notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.seq, t.at] }),
+    index('events_of_host').on(t.hostId, t.seq),
+    index('events_of_namespace')
+      .on(t.namespaceId, t.seq)
+      .where(sql`namespace_id is not null`),
+    index('events_of_sandbox')
+      .on(t.sandboxId, t.seq)
+      .where(sql`sandbox_id is not null`),
+  ],
+);

@@ -53,11 +53,16 @@ export function namespaceFixture(change: Partial<Namespace> = {}): Namespace {
     owner: 'ino:4026531837.0',
     ownerUid: null,
     processCount: 83,
+    referenceCount: 0,
+    names: [],
+    details: null,
     leader: { pid: 1, uid: 0, comm: 'systemd', command: '/sbin/init splash' },
     sandbox: null,
     firstSeen: seen,
     lastSeen: seen,
     current: true,
+    endUnseen: false,
+    partial: false,
     ...change,
   };
 }

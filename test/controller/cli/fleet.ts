@@ -105,7 +105,8 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
     namespaceShow: async ({ params }) => {
       const found = fleet.namespaces.find((row) => [row.id, row.key, String(row.inode)].includes(params.namespace));
       if (found === undefined) return missing('NAMESPACE_NOT_FOUND', 'namespace', params.namespace);
-      const holder = { kind: 'process' as const, pid: 1, start: '10', uid: 0, comm: 'systemd', namespace: null };
+      const unset = { tid: null, fd: null, path: null, mountNamespace: null, detail: null, since: null, namespace: null };
+      const holder = { kind: 'process' as const, pid: 1, start: '10', uid: 0, comm: 'systemd', ...unset };
       return { ...found, holders: [holder], parentId: null, ownerId: '7' };
     },
     eventList: async ({ query }) => ({ events: fleet.events.filter((event) => BigInt(event.seq) > BigInt(query.since)) }),

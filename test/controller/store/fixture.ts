@@ -11,7 +11,7 @@ import { NsfleetError } from '#shared/errors.ts';
 import type { ErrorCode } from '#shared/errors.ts';
 import type { HostHello } from '#shared/host.ts';
 import { noRows } from '#shared/inventory.ts';
-import type { Report, ReportRows, ReportedNamespace, ReportedProcess } from '#shared/inventory.ts';
+import type { Report, ReportRows, ReportedNamespace, ReportedProcess, ReportedReference } from '#shared/inventory.ts';
 import { createLog } from '#shared/log.ts';
 import { namespaceTypes } from '#shared/namespace.ts';
 import { SandboxRequest } from '#shared/sandbox.ts';
@@ -143,6 +143,12 @@ export function namespaceOf(
 export function processOf(pid: number, fields: Partial<ReportedProcess> = {}): ReportedProcess {
   const namespaces = namespaceTypes.map(() => null);
   return { pid, start: `${pid}00`, ppid: 1, uid: 0, comm: 'sh', namespaces, forChildren: [null, null], ...fields };
+}
+
+/** An open descriptor of a net namespace, unless told otherwise. */
+export function referenceOf(id: string, key: number | string, fields: Partial<ReportedReference> = {}): ReportedReference {
+  const place = { pid: 7, start: '700', tid: null, fd: 3, uid: 0, comm: 'holder', path: null, mountNamespace: null, detail: null };
+  return { id, kind: 'fd', type: 'net', key: `id:${key}`, ...place, ...fields };
 }
 
 export function reportOf({ hostId, bootId, epoch }: HostHello, seq: number, kind: Report['kind'], rows: Partial<ReportRows> = {}): Report {

@@ -15,7 +15,7 @@ import type { HostHello } from '#shared/host.ts';
 import { noRows } from '#shared/inventory.ts';
 import type { Report, ReportReply, ReportRows } from '#shared/inventory.ts';
 import { leakCheck } from '#test/support/leaks.ts';
-import { freshStore, log, namespaceOf, processOf, readyHost, reportOf, select } from './fixture.ts';
+import { freshStore, log, namespaceOf, processOf, readyHost, referenceOf, reportOf, select } from './fixture.ts';
 
 leakCheck();
 
@@ -24,6 +24,7 @@ type Fate = 'through' | 'reply lost' | 'twice' | 'given up';
 type Step =
   | { do: 'namespace'; id: number; count: number }
   | { do: 'process'; pid: number; start: number }
+  | { do: 'reference'; fd: number; key: number }
   | { do: 'report'; pages: number; fates: Fate[] }
   | { do: 'old message'; at: number }
   | { do: 'restart'; reboot: boolean };
@@ -31,6 +32,7 @@ type Step =
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('namespace' as const), id: fc.nat(8), count: fc.nat(3) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('process' as const), pid: fc.integer({ min: 1, max: 6 }), start: fc.nat(2) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('reference' as const), fd: fc.integer({ min: 1, max: 6 }), key: fc.nat(3) }) },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -43,11 +45,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('restart' as const), reboot: fc.boolean() }) },
 );
 
-/** What the host has: process count by namespace id, start by pid. 0 is: not there. */
-type Model = { namespaces: Map<number, number>; processes: Map<number, number> };
+/** What the host has: process count by namespace id, start by pid, namespace by descriptor. 0 is: not there. */
+type Model = { namespaces: Map<number, number>; processes: Map<number, number>; references: Map<number, number> };
 
 class Agent {
-  readonly model: Model = { namespaces: new Map(), processes: new Map() };
+  readonly model: Model = { namespaces: new Map(), processes: new Map(), references: new Map() };
   #hello: HostHello;
   readonly #stores: readonly Store[];
   readonly #sent: Report[] = [];
@@ -64,7 +66,8 @@ class Agent {
   /** Tries to bring one report through; what did not get there is part of the next one. */
   async report(pages: number, fates: readonly Fate[]): Promise<void> {
     this.#seq += 1;
-    const now: Model = { namespaces: new Map(this.model.namespaces), processes: new Map(this.model.processes) };
+    const { namespaces, processes, references } = this.model;
+    const now: Model = { namespaces: new Map(namespaces), processes: new Map(processes), references: new Map(references) };
     const rows = this.base === null ? rowsOf(now) : changesOf(this.base, now);
     const whole = reportOf(this.#hello, this.#seq, this.base === null ? 'snapshot' : 'delta', rows);
     for (let page = 0; page < pages; page += 1) {
@@ -83,7 +86,7 @@ class Agent {
 
   async restart(reboot: boolean): Promise<void> {
     this.#hello = { ...this.#hello, epoch: this.#hello.epoch + 1, ...(reboot ? { bootId: randomUUID() } : {}) };
-    if (reboot) for (const part of [this.model.namespaces, this.model.processes]) part.clear();
+    if (reboot) for (const part of Object.values(this.model)) part.clear();
     this.base = null;
     this.#seq = 0;
     await recordHello(this.#controller(), this.#hello);
@@ -104,20 +107,26 @@ class Agent {
   }
 }
 
-function rowsOf({ namespaces, processes }: Model): ReportRows {
+function rowsOf({ namespaces, processes, references }: Model): ReportRows {
   return {
     ...noRows(),
     namespaces: [...namespaces].map(([id, processCount]) => namespaceOf('net', id, { processCount })),
     processes: [...processes].map(([pid, start]) => processOf(pid, { start: String(start) })),
+    references: [...references].map(([fd, key]) => referenceOf(`fd:7:${fd}`, key, { fd })),
   };
 }
 
 function changesOf(before: Model, now: Model): ReportRows {
   const changed = (from: Map<number, number>, to: Map<number, number>) =>
     new Map([...to].filter(([key, value]) => from.get(key) !== value));
-  const rows = rowsOf({ namespaces: changed(before.namespaces, now.namespaces), processes: changed(before.processes, now.processes) });
+  const rows = rowsOf({
+    namespaces: changed(before.namespaces, now.namespaces),
+    processes: changed(before.processes, now.processes),
+    references: changed(before.references, now.references),
+  });
   for (const id of before.namespaces.keys()) if (!now.namespaces.has(id)) rows.namespacesGone.push({ type: 'net', key: `id:${id}` });
   for (const [pid, start] of before.processes) if (now.processes.get(pid) !== start) rows.processesGone.push({ pid, start: String(start) });
+  for (const fd of before.references.keys()) if (!now.references.has(fd)) rows.referencesGone.push(`fd:7:${fd}`);
   return rows;
 }
 
@@ -142,13 +151,15 @@ async function inDatabase(store: Store, hostId: string): Promise<unknown> {
   return {
     namespaces: await namespaces,
     processes: await select(store, 'select pid, start from processes where host_id = $1 order by pid', [hostId]),
+    references: await select(store, 'select fd, key from reference_holders where host_id = $1 order by fd', [hostId]),
   };
 }
 
-function expected({ namespaces, processes }: Model): unknown {
+function expected({ namespaces, processes, references }: Model): unknown {
   return {
     namespaces: [...namespaces].map(([id, count]) => ({ key: `id:${id}`, count })).sort((a, b) => (a.key < b.key ? -1 : 1)),
     processes: [...processes].map(([pid, start]) => ({ pid, start: String(start) })).sort((a, b) => a.pid - b.pid),
+    references: [...references].map(([fd, key]) => ({ fd, key: `id:${key}` })).sort((a, b) => a.fd - b.fd),
   };
 }
 
@@ -161,6 +172,9 @@ async function perform(agent: Agent, step: Step): Promise<void> {
       break;
     case 'process':
       put(model.processes, step.pid, step.start);
+      break;
+    case 'reference':
+      put(model.references, step.fd, step.key);
       break;
     case 'report':
       await agent.report(step.pages, step.fates);

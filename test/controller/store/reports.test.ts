@@ -217,14 +217,14 @@ test('one namespace with all that holds it, by number, key and inode', async () 
   await applyReport(store, reportOf(await readyHost(store, 'b'), 1, 'snapshot', rows));
   const find = (namespace: string, more = {}) => findNamespace(store.db, { namespace, ...more });
   const pid = await find('id:3', { host: 'a' });
-  const holder = { kind: 'process', pid: 7, start: '700', uid: 0, comm: 'init', namespace: null };
+  const unset = { tid: null, fd: null, path: null, mountNamespace: null, detail: null, since: null, namespace: null };
+  const holder = { kind: 'process', pid: 7, start: '700', uid: 0, comm: 'init', ...unset };
   assert.deepEqual(pid.holders, [holder, { ...holder, kind: 'pid_for_children', pid: 8, start: '800', comm: 'sh' }]);
   const inner = await find('101', { host: 'a.example' });
   assert.deepEqual(pid.ownerId, inner.id);
-  assert.deepEqual(inner.holders, [
-    holder,
-    { kind: 'owner', pid: null, start: null, uid: null, comm: null, namespace: { id: pid.id, type: 'pid', key: 'id:3' } },
-  ]);
+  const owned = { id: pid.id, type: 'pid', key: 'id:3' };
+  const owner = { ...unset, kind: 'owner', pid: null, start: null, uid: null, comm: null, since: pid.firstSeen, namespace: owned };
+  assert.deepEqual(inner.holders, [holder, owner]);
   const outer = await find(inner.parentId ?? '');
   assert.deepEqual(
     outer.holders.map((row) => row.kind),
