@@ -10,6 +10,7 @@ import { nextEpoch } from './epoch.ts';
 import { helloOf, load1, readBootId, readFacts } from './fingerprint.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { createGreeting } from './greeting.ts';
+import { createDescriber } from './inventory/describe/describe.ts';
 import { openGenerations } from './inventory/generations.ts';
 import { createReporter } from './inventory/reporter.ts';
 import { createWatch } from './inventory/watch.ts';
@@ -19,6 +20,7 @@ import { lockStateDirectory } from './lock.ts';
 import { createOutbox } from './outbox.ts';
 import { createQuestions } from './questions.ts';
 import { acceptThrough, adoptAll } from './sandbox/adopt.ts';
+import { sandboxNameOf } from './sandbox/owned-namespaces.ts';
 import { createPlacements } from './sandbox/placements.ts';
 import { readHostRootFacts } from './sandbox/root-facts.ts';
 import { openStateFiles } from './sandbox/state.ts';
@@ -59,7 +61,15 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     (signal) => greeting.greet(signal),
     log,
   );
-  const watch = createWatch({ native, generations, intervalMs: settings.scanIntervalMs, log, onModel: (model) => reporter.offer(model) });
+  const describer = createDescriber({ native, sandboxOf: (namespace) => sandboxNameOf(placements.all(), namespace) });
+  const watch = createWatch({
+    native,
+    generations,
+    describer,
+    intervalMs: settings.scanIntervalMs,
+    log,
+    onModel: (model) => reporter.offer(model),
+  });
   const outbox = createOutbox(
     (statuses, ms) => linked().request('status', { v, ...identity, statuses }, ms),
     (status) => placements.acknowledged(status),

@@ -9,6 +9,8 @@ import { NsfleetError, errorText } from '#shared/errors.ts';
 import type { Calls } from './calls.ts';
 import { openDir, pipe, sealBytes, sealProgram, socketpair } from './descriptors.ts';
 import type { Fd } from './handles.ts';
+import { lookInside } from './inside.ts';
+import type { InsideLook, InsideView } from './inside.ts';
 import { layoutText } from './layout.ts';
 import { openProcess, processStart, spawn } from './processes.ts';
 import { relate } from './relation.ts';
@@ -24,6 +26,11 @@ export type Native = {
   scan(options?: { proc?: string }): Promise<Scan>;
   /** One namespace with its parent and owner. EINVAL at `check_nsfs`: the file is no namespace. */
   relate(target: RelateTarget): NamespaceRelation;
+  /**
+   * What uts, net and cgroup namespaces are like inside: a short-lived child joins one after another, this process none. Each answer has its own
+   * failure; the call throws where no child can be made.
+   */
+  lookInside(looks: readonly InsideLook[]): Promise<InsideView[]>;
   /** A sealed copy of an executable: what runs from it cannot be overwritten through /proc/<pid>/exe (CVE-2019-5736). */
   sealProgram(path: string): Fd;
   /** A sealed memfd with `bytes`; `name` shows in /proc/<pid>/fd. */
@@ -56,6 +63,7 @@ export function loadNative(options: LoadOptions = {}): Native {
   return {
     scan: ({ proc = '/proc' } = {}) => scanner(proc),
     relate: (target) => relate(calls, target),
+    lookInside: (looks) => lookInside(calls, looks),
     sealProgram: (path) => sealProgram(calls, path),
     sealBytes: (bytes, name) => sealBytes(calls, bytes, name),
     socketpair: () => socketpair(calls),
@@ -102,7 +110,16 @@ function declare(library: Koffi.LibraryHandle): Calls {
   const scan = library.func(
     'int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
   );
+  const inside = library.func('int nsf_inside(void *rows, uint32_t count, void *error)');
   return {
+    inside: (rows, count, error) =>
+      new Promise((resolve, reject) => {
+        inside.async(rows, count, error, (failure: Error | null, result: number): void => {
+          if (failure) reject(failure);
+          // As above: what the worker writes to must live as long as it.
+          else resolve(rows.byteLength > 0 && error.byteLength > 0 ? result : -1);
+        });
+      }),
     scanBytes: library.func('uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max)'),
     scan: (proc, { part, parts }, rows, buffer, error) =>
       new Promise((resolve, reject) => {

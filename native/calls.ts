@@ -6,6 +6,8 @@ export type Calls = {
   scanBytes(processMax: number, namespaceMax: number): number;
   /** On a worker thread. `buffer` and `error` must stay referenced until it is done. */
   scan(proc: string, which: { part: number; parts: number }, rows: ScanRows, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  /** On a worker thread, like `scan`. */
+  inside(rows: Uint8Array, count: number, error: Uint8Array): Promise<number>;
   relate(fd: number, path: string | null, relation: Uint8Array, error: Uint8Array): number;
   spawn(
     program: number,

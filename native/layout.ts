@@ -68,6 +68,28 @@ export const nsfChild = { whole: 24, start_ticks: [8, 8], pid: [16, 4], pidfd: [
 
 export const nsfExit = { whole: 24, running: [8, 4], code: [12, 4], signal: [16, 4] } as const;
 
+export const nsfInside = {
+  whole: 1496,
+  id: [0, 8],
+  inode: [8, 8],
+  type: [16, 4],
+  fd: [20, 4],
+  cgroup_fd: [24, 4],
+  wanted: [28, 4],
+  result: [32, 4],
+  step: [36, 20],
+  links: [56, 4],
+  addresses: [60, 4],
+  routes: [64, 4],
+  listening: [68, 4],
+  peer_count: [72, 4],
+  peers: [76, 256],
+  hostname: [332, 68],
+  domainname: [400, 68],
+  cgroup_bytes: [468, 4],
+  cgroup: [472, 1024],
+} as const;
+
 const structs = {
   nsf_error: nsfError,
   nsf_scan: nsfScan,
@@ -76,6 +98,7 @@ const structs = {
   nsf_relation: nsfRelation,
   nsf_child: nsfChild,
   nsf_exit: nsfExit,
+  nsf_inside: nsfInside,
 };
 
 /** The text that nsf_layout must give. */

@@ -106,6 +106,34 @@ struct nsf_exit {
     int32_t reserved;
 };
 
+#define NSF_INSIDE_PEERS 32
+#define NSF_INSIDE_ROWS 1024
+
+/* One namespace to look into, and what was seen there. Only uts, net and cgroup namespaces have to be joined for that. */
+struct nsf_inside {
+    uint64_t id;    /* in: as in nsf_namespace; 0 is not compared */
+    uint64_t inode; /* in */
+    int32_t type;   /* in: NSF_UTS, NSF_NET or NSF_CGROUP */
+    int32_t fd;     /* in: open on the namespace */
+    int32_t cgroup_fd; /* in, cgroup: open on /proc/<pid>/cgroup of a member, or -1 */
+    int32_t wanted;    /* in: 0: only one that others may have as a peer */
+    int32_t result;    /* out: 0 or -errno; -ESTALE: FD is another namespace */
+    char step[20];     /* out: what failed */
+    uint32_t links;    /* out, net */
+    uint32_t addresses;
+    uint32_t routes;    /* but those of the local table */
+    uint32_t listening; /* TCP listening, UDP bound and not connected; IPv4 and IPv6 */
+    uint32_t peer_count;
+    struct nsf_peer {
+        int32_t nsid; /* RTM_GETNSID */
+        int32_t row;  /* of this call; -1: none of them */
+    } peers[NSF_INSIDE_PEERS];
+    char hostname[68]; /* out, uts; terminated */
+    char domainname[68];
+    uint32_t cgroup_bytes; /* out, cgroup; as many as fit: not terminated */
+    char cgroup[1024];
+};
+
 /* Writes "abi N" and one line "struct.field offset size" for every field above. -ENOSPC if BYTES are too few. */
 NSF_PUBLIC int nsf_layout(char *out, uint32_t bytes);
 
@@ -124,6 +152,12 @@ NSF_PUBLIC int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_
 
 /* Describes the namespace that FD, or if FD is -1 the file PATH (/proc/<pid>/ns/x or a bind mount of one), stands for. */
 NSF_PUBLIC int nsf_relate(int32_t fd, const char *path, struct nsf_relation *relation, struct nsf_error *error);
+
+/*
+ * Looks into COUNT namespaces (at most NSF_INSIDE_ROWS), one after another, from one short-lived child that shares this memory: the calling
+ * thread's namespaces never change. Each row has its own result. setns(2) wants CAP_SYS_ADMIN over each of them.
+ */
+NSF_PUBLIC int nsf_inside(struct nsf_inside *rows, uint32_t count, struct nsf_error *error);
 
 #define NSF_SPAWN_NEW_SESSION 1u
 

@@ -4,6 +4,7 @@ import { coalesce, sleep } from '#shared/async.ts';
 import { errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import { createCommandLines } from './command-lines.ts';
+import type { Describer } from './describe/describe.ts';
 import type { GenerationStore } from './generations.ts';
 import { buildModel } from './model.ts';
 import type { Model } from './model.ts';
@@ -14,6 +15,8 @@ const jitterShare = 0.1;
 const idleShare = 9;
 /** After a sandbox's birth its processes settle; a burst of births is one scan. */
 const pokeDelayMs = 50;
+/** Addresses, routes and host names change without a change of namespaces: how old what is told of them may be. */
+const refreshMs = 60_000;
 
 export type Watch = {
   /** A model that was scanned after this call. Throws PROC_UNAVAILABLE. */
@@ -27,6 +30,7 @@ export type Watch = {
 export type WatchOptions = {
   native: Pick<Native, 'scan'>;
   generations: GenerationStore;
+  describer: Describer;
   intervalMs: number;
   log: Log;
   /** Gets every model. */
@@ -34,10 +38,11 @@ export type WatchOptions = {
 };
 
 /** Opens nothing; `run` works. */
-export function createWatch({ native, generations, intervalMs, log, onModel }: WatchOptions): Watch {
+export function createWatch({ native, generations, describer, intervalMs, log, onModel }: WatchOptions): Watch {
   const commandLines = createCommandLines();
   let model: Model | null = null;
   let durationMs = 0;
+  let refreshedAt = performance.now();
   let ended = false;
   let poked: NodeJS.Timeout | null = null;
 
@@ -48,7 +53,9 @@ export function createWatch({ native, generations, intervalMs, log, onModel }: W
     await commandLines.update(rows);
     const built = buildModel(rows, generations.current, commandLines.of, Math.round(durationMs * 1000));
     await generations.keep(built.generations);
-    model = built.model;
+    const refresh = start - refreshedAt >= refreshMs;
+    model = await describer.describe(built.model, { refresh });
+    if (refresh) refreshedAt = start;
     onModel(model);
   });
 
