@@ -22,6 +22,7 @@ import { createQuestions } from './questions.ts';
 import { acceptThrough, adoptAll } from './sandbox/adopt.ts';
 import { sandboxNameOf } from './sandbox/owned-namespaces.ts';
 import { createPlacements } from './sandbox/placements.ts';
+import { createReadyPool } from './sandbox/ready-pool.ts';
 import { readHostRootFacts } from './sandbox/root-facts.ts';
 import { openStateFiles } from './sandbox/state.ts';
 import { openTombstones } from './sandbox/tombstones.ts';
@@ -83,7 +84,9 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   using program = native.sealProgram(shimPath);
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const files = openStateFiles(stateDirectory);
-  const runner = { native, program, host: readHostRootFacts(), roots: settings.roots, owner, log };
+  // A plain user's plans need the host's mounts inside, which nothing that waits may hold.
+  const ready = createReadyPool({ native, program, size: facts.privileged ? settings.readySandboxes : 0, log });
+  const runner = { native, program, ready, host: readHostRootFacts(), roots: settings.roots, owner, log };
   const placementsParts = {
     runner,
     files,
@@ -157,7 +160,7 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     ending.abort();
     await questions.close();
     await Promise.allSettled(working);
-    await placements.close();
+    await Promise.all([placements.close(), ready.close()]);
     await link?.close();
   }
 }

@@ -46,6 +46,7 @@ const Variables = z.object({
   NSFLEET_AGENT_LABELS: labelsText.optional(),
   NSFLEET_AGENT_MAX_SANDBOXES: z.coerce.number().int().min(0).max(100_000).default(1000),
   NSFLEET_ID_POOL: idPoolText.default(defaultIdPool),
+  NSFLEET_AGENT_READY: z.coerce.number().int().min(0).max(64).default(4),
   NSFLEET_AGENT_ROOTS: rootsText.optional(),
   NSFLEET_SCAN_INTERVAL_MS: millis(20, 1000),
   NSFLEET_BEAT_INTERVAL_MS: millis(100, 5000),
@@ -62,6 +63,8 @@ export type AgentSettings = {
   stateDirectory: string;
   labels: Labels;
   maxSandboxes: number;
+  /** how many sandboxes' namespaces wait ready-made; plain users have none */
+  readySandboxes: number;
   /** of ranges of 65,536 ids; meaningless for an unprivileged agent */
   idPool: { start: number; count: number };
   roots: RootPolicy;
@@ -95,6 +98,7 @@ export function readAgentSettings(env: Environment): AgentSettings {
     stateDirectory,
     labels: given.NSFLEET_AGENT_LABELS ?? {},
     maxSandboxes: given.NSFLEET_AGENT_MAX_SANDBOXES,
+    readySandboxes: given.NSFLEET_AGENT_READY,
     idPool: given.NSFLEET_ID_POOL,
     roots: { allowed: given.NSFLEET_AGENT_ROOTS ?? null, privateDirectories: privateDirectories(env, files, stateDirectory) },
     scanIntervalMs: given.NSFLEET_SCAN_INTERVAL_MS,

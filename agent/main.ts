@@ -23,6 +23,7 @@ environment of run (what enroll wrote stands in for the first three):
   NSFLEET_AGENT_STATE          state directory
   NSFLEET_AGENT_LABELS         key=value,key=value
   NSFLEET_AGENT_MAX_SANDBOXES  most sandboxes at once (1000)
+  NSFLEET_AGENT_READY          how many sandboxes' namespaces wait ready-made (4; 0: none)
   NSFLEET_AGENT_ROOTS          /dir:/dir, the only directories below which a sandbox's root may lie
   NSFLEET_ID_POOL              start:count of uid ranges of 65,536 (1879048192:4095)
   NSFLEET_SCAN_INTERVAL_MS     between scans (1000)

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type * as Koffi from 'koffi';
 import { NsfleetError, errorText } from '#shared/errors.ts';
 import type { Calls } from './calls.ts';
-import { openDir, pipe, sealBytes, sealProgram, socketpair } from './descriptors.ts';
+import { openDir, pipe, sealBytes, sealProgram, sendDescriptors, socketpair } from './descriptors.ts';
 import type { Fd } from './handles.ts';
 import { lookInside } from './inside.ts';
 import type { InsideLook, InsideView } from './inside.ts';
@@ -38,6 +38,8 @@ export type Native = {
   /** Two ends of a unix stream. */
   socketpair(): [Fd, Fd];
   pipe(): { read: Fd; write: Fd };
+  /** Text and copies of `fds`, on the unix stream with that number, at once or not at all. EPIPE: nobody reads it any more. */
+  sendDescriptors(socket: number, text: string, fds: readonly Fd[]): void;
   /** ENOTDIR or ELOOP if `path` is a symbolic link. */
   openDir(path: string): Fd;
   /** Starts a program with an empty environment. Errors from both sides of exec; then no process is left. */
@@ -71,6 +73,7 @@ export function loadNative(options: LoadOptions = {}): Native {
       const [read, write] = pipe(calls);
       return { read, write };
     },
+    sendDescriptors: (socket, text, fds) => sendDescriptors(calls, socket, text, fds),
     openDir: (path) => openDir(calls, path),
     spawn: (request) => spawn(calls, request),
     openProcess: (pid, startTicks) => openProcess(calls, pid, startTicks),
@@ -142,6 +145,7 @@ function declare(library: Koffi.LibraryHandle): Calls {
     sealBytes: library.func('int nsf_seal_bytes(void *bytes, uint64_t size, const char *name, void *fd, void *error)'),
     pipe: library.func('int nsf_pipe(void *fds, void *error)'),
     socketpair: library.func('int nsf_socketpair(void *fds, void *error)'),
+    sendFds: library.func('int nsf_send_fds(int32_t socket, void *bytes, uint32_t size, void *fds, uint32_t fd_count, void *error)'),
     openDir: library.func('int nsf_open_dir(const char *path, void *fd, void *error)'),
   };
 }

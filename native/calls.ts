@@ -29,5 +29,6 @@ export type Calls = {
   sealBytes(bytes: Uint8Array, size: number, name: string, fd: Int32Array, error: Uint8Array): number;
   pipe(fds: Int32Array, error: Uint8Array): number;
   socketpair(fds: Int32Array, error: Uint8Array): number;
+  sendFds(socket: number, bytes: Uint8Array, size: number, fds: Int32Array, fdCount: number, error: Uint8Array): number;
   openDir(path: string, fd: Int32Array, error: Uint8Array): number;
 };

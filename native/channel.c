@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +12,30 @@ int nsf_pipe(int32_t fds[2], struct nsf_error *error) {
 
 int nsf_socketpair(int32_t fds[2], struct nsf_error *error) {
     return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : nsf_fail_errno(error, "socketpair", NULL);
+}
+
+int nsf_send_fds(int32_t socket, const void *bytes, uint32_t size, const int32_t *fds, uint32_t fd_count,
+                 struct nsf_error *error) {
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int32_t) * NSF_SEND_FDS_MAX)];
+    } control;
+    struct iovec part = {(void *)(uintptr_t)bytes, size};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    if (size == 0 || fd_count == 0 || fd_count > NSF_SEND_FDS_MAX)
+        return nsf_fail(error, EINVAL, "descriptors", NULL);
+    memset(&control, 0, sizeof control);
+    header.msg_control = control.bytes;
+    header.msg_controllen = CMSG_SPACE(sizeof(int32_t) * fd_count);
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int32_t) * fd_count);
+    memcpy(CMSG_DATA(rights), fds, sizeof(int32_t) * fd_count);
+    ssize_t sent = sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0)
+        return nsf_fail_errno(error, "sendmsg", NULL);
+    return sent == (ssize_t)size ? 0 : nsf_fail(error, EAGAIN, "sendmsg", "short");
 }
 
 int nsf_open_dir(const char *path, int32_t *fd, struct nsf_error *error) {

@@ -17,6 +17,14 @@ export function openDir(calls: Calls, path: string): Fd {
   return one((fd, error) => calls.openDir(path, fd, error), 'open directory', path);
 }
 
+/** See `Native.sendDescriptors`. */
+export function sendDescriptors(calls: Calls, socket: number, text: string, fds: readonly Fd[]): void {
+  const error = errorBuffer();
+  const bytes = Buffer.from(text);
+  const numbers = Int32Array.from(fds, (fd) => fd.number);
+  check(calls.sendFds(socket, bytes, bytes.length, numbers, numbers.length, error), error, 'send descriptors', '');
+}
+
 /** See `Native.pipe`: [reads, writes]. */
 export function pipe(calls: Calls): [Fd, Fd] {
   return two((fds, error) => calls.pipe(fds, error), 'make pipe');

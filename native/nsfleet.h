@@ -188,6 +188,10 @@ NSF_PUBLIC int nsf_seal_bytes(const void *bytes, uint64_t size, const char *name
 
 NSF_PUBLIC int nsf_pipe(int32_t fds[2], struct nsf_error *error);       /* [0] reads, [1] writes */
 NSF_PUBLIC int nsf_socketpair(int32_t fds[2], struct nsf_error *error); /* unix stream */
+#define NSF_SEND_FDS_MAX 8u
+/* Sends BYTES with copies of FDS (SCM_RIGHTS) on a unix stream, at once or not at all: -EAGAIN where it is full, -EPIPE where nobody reads. */
+NSF_PUBLIC int nsf_send_fds(int32_t socket, const void *bytes, uint32_t size, const int32_t *fds, uint32_t fd_count,
+                            struct nsf_error *error);
 /* A directory for *at() calls and fsync. The last component may not be a symbolic link. */
 NSF_PUBLIC int nsf_open_dir(const char *path, int32_t *fd, struct nsf_error *error);
 

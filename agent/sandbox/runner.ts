@@ -11,10 +11,12 @@ import type { DesiredPlacement, ExitStatus } from '#shared/sandbox.ts';
 import { failureError } from './failures.ts';
 import { compileSandboxPlan } from './plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
+import { fitsReadyShim } from './ready-fit.ts';
+import type { ReadyPool } from './ready-pool.ts';
 import { checkRoot } from './root-policy.ts';
 import type { RootPolicy } from './root-policy.ts';
 import { openShimLink } from './shim-link.ts';
-import type { ShimLink, ShimWord } from './shim-link.ts';
+import type { ShimEar, ShimLink, ShimWord } from './shim-link.ts';
 
 /** A sandbox takes milliseconds; a host that swaps may take seconds. */
 const startTimeoutMs = 30_000;
@@ -31,6 +33,7 @@ export type RunnerParts = {
   native: Native;
   /** the sealed shim */
   program: Fd;
+  ready: ReadyPool;
   host: HostRootFacts;
   roots: RootPolicy;
   /** the agent's own ids: what a plain user's sandbox maps */
@@ -52,6 +55,8 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
     rootIsDirectory: spec.root.type === 'directory',
   } as const;
   const running = Promise.withResolvers<{ initPid: number; commandPid: number }>();
+  // It may fail before anybody waits for it.
+  running.promise.catch(() => undefined);
   const ear = {
     onWord(word: ShimWord): void {
       if (word.type === 'running') running.resolve(word);
@@ -64,7 +69,7 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
       events.onGone();
     },
   };
-  const { shim, link } = spawnShim(parts, desired, directory, ear);
+  const { shim, link } = await launch(parts, desired, directory, ear);
   const timer = setTimeout(() => {
     running.reject(new NsfleetError('SANDBOX_CREATE_FAILED', { ...context, reason: `not running after ${startTimeoutMs} ms` }));
   }, startTimeoutMs);
@@ -81,22 +86,27 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
   }
 }
 
-function spawnShim(
-  { native, program, host, roots, owner }: RunnerParts,
+/** Gives the plan to a ready shim if there is one that fits, else to a new one. */
+async function launch(
+  { native, program, ready, host, roots, owner }: RunnerParts,
   desired: DesiredPlacement,
   directory: string,
-  ear: Parameters<typeof openShimLink>[1],
-): { shim: Child; link: ShimLink } {
+  ear: ShimEar,
+): Promise<{ shim: Child; link: ShimLink }> {
   const { name, spec, idRange } = desired;
   using fds = new DisposableStack();
   try {
     const plan = compileSandboxPlan({ spec: checkRoot(spec, roots), name, idRange, owner, host });
     const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
+    const state = fds.use(native.openDir(directory));
+    const waiting = fitsReadyShim(plan) ? ready.take() : null;
+    const link = waiting === null ? null : await waiting.give(encoded, state, ear);
+    if (waiting !== null && link !== null) return { shim: waiting.shim, link };
+
     const [ours, theirs] = native.socketpair();
     fds.use(ours);
     fds.use(theirs);
     const nothing = fds.use(new Fd(openSync('/dev/null', 'r+')));
-    const state = fds.use(native.openDir(directory));
     const shim = native.spawn({
       program,
       args: ['nsfleet-shim', 'run'],
@@ -113,8 +123,8 @@ function spawnShim(
 const endBoundMs = 5000;
 
 /** Resolves when the child has ended and is reaped. */
-export async function endShim(shim: Child): Promise<void> {
-  const deadline = performance.now() + endBoundMs;
+export async function endShim(shim: Child, boundMs = endBoundMs): Promise<void> {
+  const deadline = performance.now() + boundMs;
   let killed = false;
   for (let waitMs = 1; shim.wait() === null; waitMs = Math.min(waitMs * 2, 100)) {
     if (!killed && performance.now() > deadline) {

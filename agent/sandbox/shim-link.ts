@@ -13,6 +13,9 @@ export type ShimFailure = { errnum: number; op: number; step: string; detail: st
 /** What a shim says by itself. */
 export type ShimWord =
   | { type: 'hello'; shimPid: number; initPid: number; commandPid: number }
+  /** `shim ready`: it waits for a plan; and: it has got it */
+  | { type: 'ready'; initPid: number }
+  | { type: 'taken' }
   | { type: 'running'; initPid: number; commandPid: number }
   | { type: 'failed'; failure: ShimFailure }
   | { type: 'exit'; exit: ExitStatus }
@@ -95,6 +98,12 @@ export function parseWord(line: string): ShimWord | null {
       if (words[0] !== '1' || words.length !== 4) return null;
       return allPids({ type: 'hello', shimPid: number(1), initPid: number(2), commandPid: number(3) });
     }
+    case 'ready': {
+      const initPid = words.length === 1 ? number(0) : Number.NaN;
+      return initPid > 0 ? { type: 'ready', initPid } : null;
+    }
+    case 'taken':
+      return words.length === 0 ? { type: 'taken' } : null;
     case 'running':
       return words.length === 2 ? allPids({ type: 'running', initPid: number(0), commandPid: number(1) }) : null;
     case 'failed': {
@@ -112,7 +121,7 @@ export function parseWord(line: string): ShimWord | null {
   }
 }
 
-function allPids(word: Extract<ShimWord, { initPid: number }>): ShimWord | null {
+function allPids(word: Extract<ShimWord, { commandPid: number }>): ShimWord | null {
   const pids = [word.initPid, word.commandPid, word.type === 'hello' ? word.shimPid : 1];
   return pids.every((pid) => Number.isSafeInteger(pid) && pid > 0) ? word : null;
 }

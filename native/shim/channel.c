@@ -42,13 +42,14 @@ static struct cmsghdr *next(const struct msghdr *header, struct cmsghdr *c) {
     return used + sizeof *c > header->msg_controllen ? NULL : (struct cmsghdr *)((char *)header->msg_control + used);
 }
 
-int channel_receive(int channel, struct message *message, int *fds, int *count, int *pid, int flags) {
-    struct iovec part = {message, sizeof *message};
+/* Bytes received, *cut where there was more of anything. */
+static int receive(int from_fd, void *bytes, size_t size, int *fds, int *count, int *pid, int flags, int *cut) {
+    struct iovec part = {bytes, size};
     union control control;
     struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     *count = 0;
     *pid = 0;
-    int n = SYS(SYS_recvmsg, channel, &header, MSG_CMSG_CLOEXEC | flags);
+    int n = SYS(SYS_recvmsg, from_fd, &header, MSG_CMSG_CLOEXEC | flags);
     if (n < 0) return n;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c != NULL; c = next(&header, c)) {
         if (c->cmsg_level != SOL_SOCKET) continue;
@@ -61,11 +62,20 @@ int channel_receive(int channel, struct message *message, int *fds, int *count, 
             *pid = from.pid;
         }
     }
-    if (n == 0) return 0;
-    if (n != (int)sizeof *message || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-        for (int i = 0; i < *count; i++) sys_close(fds[i]);
-        *count = 0;
-        return -EPROTO;
-    }
-    return 1;
+    *cut = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    return n;
+}
+
+int channel_receive(int channel, struct message *message, int *fds, int *count, int *pid, int flags) {
+    int cut, n = receive(channel, message, sizeof *message, fds, count, pid, flags, &cut);
+    if (n <= 0) return n;
+    if (n == (int)sizeof *message && !cut) return 1;
+    for (int i = 0; i < *count; i++) sys_close(fds[i]);
+    *count = 0;
+    return -EPROTO;
+}
+
+int channel_receive_bytes(int socket, void *bytes, size_t size, int *fds, int *count) {
+    int cut, pid;
+    return receive(socket, bytes, size, fds, count, &pid, 0, &cut);
 }

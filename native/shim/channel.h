@@ -5,13 +5,17 @@
 #include "../plan.h"
 #include "failure.h"
 
+#include <stddef.h>
+
 enum message_type {
-    MESSAGE_GO = 1,  /* outer → inner: ids are mapped */
-    MESSAGE_SLOTS,   /* outer → inner: the host's operations are done; slot[i] says which slot the i-th descriptor fills */
-    MESSAGE_FAILED,  /* inner → outer: failure */
-    MESSAGE_NOTE,    /* inner → outer: failure.step and .detail hold a note */
-    MESSAGE_COMMAND, /* the command's process → outer, before its execve: its pidfd, and by SCM_CREDENTIALS its pid */
-    MESSAGE_EXITED   /* inner → outer: code and signal of the command */
+    MESSAGE_GO = 1,   /* outer → inner: ids are mapped */
+    MESSAGE_SLOTS,    /* outer → inner: the host's operations are done; slot[i] says which slot the i-th descriptor fills */
+    MESSAGE_FAILED,   /* inner → outer: failure */
+    MESSAGE_NOTE,     /* inner → outer: failure.step and .detail hold a note */
+    MESSAGE_COMMAND,  /* the command's process → outer, before its execve: its pidfd, and by SCM_CREDENTIALS its pid */
+    MESSAGE_EXITED,   /* inner → outer: code and signal of the command */
+    MESSAGE_PREPARED, /* ready, inner → outer: it waits for a plan; with its root */
+    MESSAGE_PLAN      /* ready, outer → inner: the plan */
 };
 
 struct message {
@@ -28,5 +32,8 @@ int channel_send(int channel, const struct message *message, const int *fds, int
 /* Receives one, at most PLAN_SLOTS_MAX fds into fds (close-on-exec), *count of them; *pid is the sender's pid in our
  * namespace (0 unless SO_PASSCRED is set). 1, 0 when the other side is gone, or -errno. flags as of recvmsg(2). */
 int channel_receive(int channel, struct message *message, int *fds, int *count, int *pid, int flags);
+
+/* Receives at most size bytes of a stream, with at most PLAN_SLOTS_MAX fds. Their number, 0 when the other side is gone, or -errno. */
+int channel_receive_bytes(int socket, void *bytes, size_t size, int *fds, int *count);
 
 #endif

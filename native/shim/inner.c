@@ -4,6 +4,7 @@
 #include "exec.h"
 #include "interpret.h"
 #include "load.h"
+#include "prepare.h"
 #include "run.h"
 #include "signals.h"
 #include "sys.h"
@@ -46,19 +47,45 @@ static int fetch_slots(struct work *work) {
     return 0;
 }
 
+/* Without its supervisor a sandbox would run unseen. */
+static int die_with_outer(int channel, struct failure *failure) {
+    char byte;
+    int result = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (result < 0) return fail(failure, result, -1, "death_signal", "-");
+    if (SYS(SYS_recvfrom, channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0) sys_exit(1);
+    return 0;
+}
+
+/* Ready: does what needs no plan, tells, and waits for one. */
+static int await_plan(struct work *work, struct run *run, int channel, struct failure *failure) {
+    struct message message;
+    int fds[PLAN_SLOTS_MAX], count, pid, result;
+
+    SYS(SYS_prctl, PR_SET_NAME, "nsfleet-ready", 0, 0, 0);
+    if (die_with_outer(channel, failure) < 0) return -1;
+    if ((result = prepare(work, failure)) < 0) return result;
+    memset(&message, 0, sizeof message);
+    message.type = MESSAGE_PREPARED;
+    if ((result = channel_send(channel, &message, &work->base_fd, 1)) < 0) return fail(failure, result, -1, "ready", "channel");
+    if (channel_receive(channel, &message, fds, &count, &pid, 0) != 1) sys_exit(1);
+    if (message.type != MESSAGE_PLAN || count != 1) return fail(failure, EPROTO, -1, "plan", "message");
+    if ((result = SYS(SYS_dup3, fds[0], PLAN_FD, O_CLOEXEC)) < 0) return fail(failure, result, -1, "plan", "descriptor");
+    sys_close(fds[0]);
+    ready_no_more(run, "nsfleet-init");
+    return load_plan(run->plan, PLAN_RUN, failure);
+}
+
 /* Waits for the id maps; then becomes root inside. */
 static int come_alive(const struct plan *plan, int channel, struct failure *failure) {
     struct message message;
     int fds[PLAN_SLOTS_MAX], count, pid, result;
-    char byte;
 
     if (channel_receive(channel, &message, fds, &count, &pid, 0) != 1 || message.type != MESSAGE_GO) sys_exit(1);
     if (!plan->setgroups_deny && (result = SYS(SYS_setgroups, 0, NULL)) < 0) return fail(failure, result, -1, "ids", "setgroups");
     if ((result = SYS(SYS_setresgid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "gid 0");
     if ((result = SYS(SYS_setresuid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "uid 0");
-    /* Without its supervisor a sandbox would run unseen. Set after the ids, whose change clears it; then checked. */
-    if ((result = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) < 0) return fail(failure, result, -1, "death_signal", "-");
-    if (SYS(SYS_recvfrom, channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0) sys_exit(1);
+    /* After the ids, whose change clears it. */
+    if ((result = die_with_outer(channel, failure)) < 0) return result;
     SYS(SYS_prctl, PR_SET_NAME, "nsfleet-init", 0, 0, 0);
     return 0;
 }
@@ -123,16 +150,18 @@ __attribute__((noreturn)) static void init_main(int command) {
     sys_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-void inner_main(const struct plan *plan, int channel, int report, const int output[LOGS]) {
+void inner_main(struct run *run, int channel, int report, const int output[LOGS]) {
+    struct plan *plan = run->plan;
     struct work work;
     struct failure failure;
     int pidfd, result;
 
     work_init(&work, plan);
-    work.state_fd = STATE_FD;
+    work.state_fd = run->ready ? -1 : STATE_FD;
     work.note = note;
     work.fetch_slots = fetch_slots;
     inner_channel = channel;
+    if (run->ready && await_plan(&work, run, channel, &failure) < 0) give_up(channel, &failure);
     if (come_alive(plan, channel, &failure) < 0) give_up(channel, &failure);
     if (interpret(&work, PLAN_INNER, &failure) < 0) give_up(channel, &failure);
     /* A plan that used no slot: the host's operations must all the same have gone well. */

@@ -11,6 +11,9 @@ struct work {
     int state_fd;  /* the placement's state directory, or -1 */
     int userns_fd; /* the sandbox's user namespace, on the host's side; or -1 */
     int root_fd;   /* the new root, once made; or -1 */
+    /* Ready: made before the plan came (prepare.c), -1 or 0 otherwise: the root that this process has, a procfs not yet attached,
+     * and whether the host's mounts are gone and lo is up. */
+    int base_fd, proc_fd, prepared;
     int mask_fd;   /* an empty read-only tmpfs that masks directories, once made; or -1 */
     int slot[PLAN_SLOTS_MAX];
     /* The inner half gets the host's slots when it first needs one, so that both sides work at the same time until then.

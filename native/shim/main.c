@@ -1,6 +1,5 @@
-/* nsfleet-shim: the small program that parents one sandbox (`run`) or one process in it (`enter`). Started by the agent with an
- * exact set of descriptors (load.h) from a sealed memfd; holds no secret, reads no environment. */
-#include "claim.h"
+/* nsfleet-shim: the small program that parents one sandbox (`run`; `ready` where its plan comes later) or one process in it (`enter`).
+ * Started by the agent with an exact set of descriptors (load.h) from a sealed memfd; holds no secret, reads no environment. */
 #include "load.h"
 #include "modes.h"
 #include "run.h"
@@ -18,18 +17,23 @@ static int kernel_is_too_old(void) {
     return SYS(NR_MOUNT_SETATTR, -1, "", 0, NULL, 0) == -ENOSYS;
 }
 
-static int run_main(void) {
+static int run_main(char *mode, int ready) {
     static struct run run;
     run.plan = &plan;
-    run.init_pidfd = run.command_pidfd = run.channel = run.report = run.listener = -1;
+    run.mode = mode;
+    run.ready = ready;
+    run.base = run.init_pidfd = run.command_pidfd = run.channel = run.report = run.listener = -1;
     for (int i = 0; i < LOGS; i++) run.log[i].pipe = run.log[i].file = -1;
     for (int i = 0; i < CONNECTIONS_MAX; i++) run.connection[i].fd = -1;
     run.connection[CONNECTIONS_MAX].fd = CONTROL_FD;
 
     int result = kernel_is_too_old() ? fail(&run.failure, ENOSYS, -1, "kernel", "mount_setattr(2): Linux 5.12 or newer is needed")
-                                       : load_plan(&plan, PLAN_RUN, &run.failure);
-    if (result == 0) result = claim_ids(&plan, &run.failure);
-    if (result == 0) result = run_birth(&run);
+                                       : 0;
+    if (result == 0 && !ready) result = load_plan(&plan, PLAN_RUN, &run.failure);
+    if (result == 0) result = run_birth(&run, ready ? SYS_NAMESPACES : plan.namespaces);
+    if (result == 0 && ready) result = ready_await(&run);
+    if (result == 0) result = run_begin(&run);
+    if (result < 0) run_abandon(&run);
     int status = result == 0 ? run_supervise(&run) : 1;
     SYS(SYS_unlinkat, STATE_FD, "shim.sock", 0);
     if (status != 0) connection_send_failure(&run.connection[CONNECTIONS_MAX], &run.failure);
@@ -37,17 +41,19 @@ static int run_main(void) {
 }
 
 int main(int argc, char **argv) {
-    int entering = argc == 2 && strcmp(argv[1], "enter") == 0;
-    if (!entering && (argc != 2 || strcmp(argv[1], "run") != 0)) return 2;
+    char none[] = "", *mode = argc == 2 ? argv[1] : none;
+    int entering = strcmp(mode, "enter") == 0, ready = strcmp(mode, "ready") == 0;
+    if (!entering && !ready && strcmp(mode, "run") != 0) return 2;
     /* A plain user's id maps are written through /proc/<child>, which only a dumpable process leaves to its user. */
     if (entering || sys_geteuid() == 0) SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
     SYS(SYS_prctl, PR_SET_NAME, "nsfleet-shim", 0, 0, 0);
     signals_supervise();
     SYS(SYS_setsid); /* fails only for a session leader, which is as good */
     if (sys_geteuid() == 0) SYS(SYS_setgroups, 0, NULL);
+    SYS(SYS_chdir, "/"); /* not to keep a mount of the host busy that the agent was started in */
     SYS(SYS_umask, 0); /* every file and directory is made with the mode that it names */
     /* Only what is ours, whoever started this. */
     sys_close_range(6);
     for (unsigned fd = PLAN_FD; fd <= STATE_FD; fd++) SYS(SYS_fcntl, (int)fd, F_SETFD, FD_CLOEXEC);
-    return entering ? enter_main(&plan) : run_main();
+    return entering ? enter_main(&plan) : run_main(mode, ready);
 }

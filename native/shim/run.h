@@ -10,7 +10,10 @@
 enum { LOGS = 2, STATE_STARTING = 0, STATE_RUNNING, STATE_FAILED };
 
 struct run {
-    const struct plan *plan;
+    struct plan *plan;
+    char *mode; /* the first argument, which ps(1) shows */
+    int ready; /* started before its plan: `shim ready` */
+    int base;  /* ready: the root that the inner half made for itself and the sandbox may get; or -1 */
     int state;
     int init_pid, init_pidfd;
     int command_pid, command_pidfd;
@@ -23,12 +26,24 @@ struct run {
     struct failure failure;
 };
 
-/* Makes the inner half, maps its ids, does the host's operations and sends it on. 0, or -errno with run->failure filled; then
- * what was started is already killed and reaped. */
-int run_birth(struct run *run);
+/* Makes the inner half, with these namespaces new. 0, or -errno with run->failure filled. */
+int run_birth(struct run *run, uint64_t namespaces);
+
+/* Ready: waits until the inner half is prepared, says `ready <init>`, and waits for a plan; says `taken`, loads it and passes it on. Ends
+ * this process where none will come. 0, or -errno with run->failure filled. */
+int ready_await(struct run *run);
+
+/* From now on a ready one is as any other, also to who looks at it from outside. */
+void ready_no_more(struct run *run, const char *name);
+
+/* By the plan: takes the ids, maps them, does the host's operations and sends the inner half on. 0, or -errno with run->failure filled. */
+int run_begin(struct run *run);
+
+/* Kills and reaps an inner half that is not supervised (any more), and with it all that is in the sandbox. */
+void run_abandon(struct run *run);
 
 /* The inner half: becomes PID 1 of the sandbox. */
-__attribute__((noreturn)) void inner_main(const struct plan *plan, int channel, int report, const int output[LOGS]);
+__attribute__((noreturn)) void inner_main(struct run *run, int channel, int report, const int output[LOGS]);
 
 /* Waits for everything until the sandbox has ended, and tells of it. The process's exit status. */
 int run_supervise(struct run *run);

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { readBootId } from '#agent/fingerprint.ts';
 import { createPlacements } from '#agent/sandbox/placements.ts';
+import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
 import { openStateFiles } from '#agent/sandbox/state.ts';
 import { openTombstones } from '#agent/sandbox/tombstones.ts';
@@ -12,6 +13,8 @@ import { SandboxSpec } from '#shared/sandbox.ts';
 import type { DesiredPlacement, PlacementStatus, SandboxState } from '#shared/sandbox.ts';
 
 export type AgentAlone = AsyncDisposable & {
+  /** Resolves when as many wait ready as shall. */
+  filled(): Promise<void>;
   /** Milliseconds from the wish to `running`, and to `stopped`; the sandbox is removed before it resolves. */
   create(command: readonly string[]): Promise<{ runningMs: number; endedMs: number }>;
 };
@@ -19,14 +22,17 @@ export type AgentAlone = AsyncDisposable & {
 /** Not where the stack of whole-path.ts may take its ranges from. */
 const idPool = { start: 1_879_048_192 - 65_536, count: 1 };
 
-export async function startAgentAlone(native: Native, stateDirectory: string): Promise<AgentAlone> {
+/** `readySandboxes`: as of NSFLEET_AGENT_READY. */
+export async function startAgentAlone(native: Native, stateDirectory: string, readySandboxes: number): Promise<AgentAlone> {
   const waiting = new Map<string, (status: PlacementStatus) => void>();
   const program = native.sealProgram(fileURLToPath(new URL('../../native/build/nsfleet-shim', import.meta.url)));
   const log = createLog('bench', 'warn');
+  const ready = createReadyPool({ native, program, size: readySandboxes, log });
   const placements = createPlacements({
     runner: {
       native,
       program,
+      ready,
       host: readHostRootFacts(),
       roots: { allowed: null, privateDirectories: [] },
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
@@ -53,6 +59,9 @@ export async function startAgentAlone(native: Native, stateDirectory: string): P
       });
     });
   return {
+    async filled() {
+      while (ready.waiting < readySandboxes) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
     async create(command) {
       const desired = desire(command);
       const began = performance.now();
@@ -71,6 +80,7 @@ export async function startAgentAlone(native: Native, stateDirectory: string): P
     },
     async [Symbol.asyncDispose]() {
       await placements.close();
+      await ready.close();
       program.close();
     },
   };

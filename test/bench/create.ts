@@ -14,7 +14,10 @@ import { formatRows, interleave, median } from './statistics.ts';
 import type { Row } from './statistics.ts';
 import { startWholePath } from './whole-path.ts';
 
-const agentName = 'nsfleet, agent alone';
+/** What an agent keeps ready by default. */
+const readySandboxes = 4;
+const agentName = `nsfleet, agent alone (pool of ${readySandboxes})`;
+const coldName = 'nsfleet, agent alone, pool empty';
 const wholeName = 'nsfleet, whole path';
 const payload = ['/usr/bin/echo', 'x'];
 
@@ -38,8 +41,20 @@ export async function benchCreate(rounds: number): Promise<void> {
     ];
     // One after the other: a stack that runs scans and reports what the others make, on the same two cores.
     {
-      await using agent = await startAgentAlone(native, join(workDir, 'agent'));
-      print('the agent alone', 2, await measure([{ name: agentName, moments: () => agent.create(payload) }, ...others], rounds));
+      await using agent = await startAgentAlone(native, join(workDir, 'agent'), readySandboxes);
+      await using cold = await startAgentAlone(native, join(workDir, 'cold'), 0);
+      const contenders = [
+        {
+          name: agentName,
+          async moments() {
+            // As a user meets it, who comes now and then; a burst larger than the pool is the next line.
+            await agent.filled();
+            return agent.create(payload);
+          },
+        },
+        { name: coldName, moments: () => cold.create(payload) },
+      ];
+      print('the agent alone', 2, await measure([...contenders, ...others], rounds));
     }
     await using whole = await startWholePath(workDir);
     print('the whole path', 10, await measure([{ name: wholeName, moments: () => whole.create(payload) }, ...others], rounds));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { constants, ftruncateSync, mkdirSync, openSync, readFileSync, symlinkSync, writeSync } from 'node:fs';
+import { constants, ftruncateSync, mkdirSync, openSync, readFileSync, readSync, symlinkSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -49,6 +49,22 @@ test('what cannot be sealed is refused', () => {
   assert.throws(() => native.sealProgram('/dev/zero'), errname('EINVAL'));
   assert.throws(() => native.sealProgram('/'), errname('EINVAL'));
   assert.throws(() => native.sealBytes(new Uint8Array(1), 'x'.repeat(300)), errname('EINVAL'));
+});
+
+test('descriptors are sent on a socket, at once or not at all', () => {
+  const errname = (expected: string) => (error: unknown) => error instanceof NativeError && error.errname === expected;
+  const [ours, theirs] = native.socketpair();
+  const { read, write } = native.pipe();
+  native.sendDescriptors(ours.number, 'plan\n', [read, write]);
+  const bytes = Buffer.alloc(16);
+  assert.equal(readSync(theirs.number, bytes), 5);
+  assert.equal(bytes.toString('latin1', 0, 5), 'plan\n');
+  assert.throws(() => native.sendDescriptors(ours.number, '', [read]), errname('EINVAL'));
+  assert.throws(() => native.sendDescriptors(ours.number, 'x', []), errname('EINVAL'));
+  assert.throws(() => native.sendDescriptors(read.number, 'x', [read]), errname('ENOTSOCK'));
+  theirs.close();
+  assert.throws(() => native.sendDescriptors(ours.number, 'x', [read]), errname('EPIPE'));
+  for (const fd of [ours, read, write]) fd.close();
 });
 
 test('a pipe and a socket pair carry bytes', async () => {

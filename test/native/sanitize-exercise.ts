@@ -22,6 +22,9 @@ for (let round = 0; round < 50; round++) {
   using opened = native.openProcess(process.pid, native.processStart(process.pid));
   opened.signal(0);
   const { read, write } = native.pipe();
+  const [ours, theirs] = native.socketpair();
+  native.sendDescriptors(ours.number, 'plan\n', [read, write]);
+  for (const end of [ours, theirs]) end.close();
   read.close();
   write.close();
 }

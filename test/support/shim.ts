@@ -27,6 +27,8 @@ export type ShimRun = {
 export type Shims = AsyncDisposable & {
   native: Native;
   run(plan: Plan | Uint8Array, stateDirectory: string): ShimRun;
+  /** One that waits for its plan; `give` hands it over. */
+  ready(): ShimRun & { pid: number; give(plan: Plan | Uint8Array, stateDirectory: string, text?: string): void };
   enter(plan: Plan, pidfd: Fd, input?: string): ShimRun & { output: Promise<{ stdout: string; stderr: string }> };
 };
 
@@ -36,14 +38,15 @@ export async function loadShims(): Promise<Shims> {
   const native = loadNative();
   const started: ShimRun[] = [];
   const program = native.sealProgram(fileURLToPath(import.meta.resolve('#native/build/nsfleet-shim')));
-  const start = (mode: string, plan: Plan | Uint8Array, stdio: [Fd, Fd, Fd], last: Fd): ShimRun => {
-    using memory = native.sealBytes(plan instanceof Uint8Array ? plan : encodePlan(plan), 'plan');
+  const memoryOf = (plan: Plan | Uint8Array): Fd => native.sealBytes(plan instanceof Uint8Array ? plan : encodePlan(plan), 'plan');
+  const start = (mode: string, stdio: [Fd, Fd, Fd], memory: Fd, last: Fd): ShimRun & { pid: number; control: number } => {
     const [ours, theirs] = native.socketpair();
     try {
       const child = native.spawn({ program, args: ['nsfleet-shim', mode], fds: [...stdio, memory, theirs, last], newSession: true });
-      const run = conversation(child, new Socket({ fd: ours.take() }));
+      const control = ours.take();
+      const run = conversation(child, new Socket({ fd: control }));
       started.push(run);
-      return run;
+      return Object.assign(run, { pid: child.pid, control });
     } finally {
       theirs.close();
       ours.close();
@@ -59,11 +62,24 @@ export async function loadShims(): Promise<Shims> {
     run: (plan, stateDirectory) => {
       using directory = native.openDir(stateDirectory);
       using nothing = nullDevice(native);
-      return start('run', plan, [nothing, nothing, nothing], directory);
+      using memory = memoryOf(plan);
+      return start('run', [nothing, nothing, nothing], memory, directory);
+    },
+    ready: () => {
+      using nothing = nullDevice(native);
+      const run = start('ready', [nothing, nothing, nothing], nothing, nothing);
+      return Object.assign(run, {
+        give(plan: Plan | Uint8Array, stateDirectory: string, text = 'plan\n') {
+          using directory = native.openDir(stateDirectory);
+          using memory = memoryOf(plan);
+          native.sendDescriptors(run.control, text, [memory, directory]);
+        },
+      });
     },
     enter: (plan, pidfd, input = '') => {
       const [stdin, stdout, stderr] = [native.pipe(), native.pipe(), native.pipe()];
-      const run = start('enter', plan, [stdin.read, stdout.write, stderr.write], pidfd);
+      using memory = memoryOf(plan);
+      const run = start('enter', [stdin.read, stdout.write, stderr.write], memory, pidfd);
       for (const end of [stdin.read, stdout.write, stderr.write]) end.close();
       const writer = new Socket({ fd: stdin.write.take(), readable: false });
       writer.on('error', () => undefined);

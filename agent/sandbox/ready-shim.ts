@@ -1,0 +1,132 @@
+/**
+ * A shim that was started before its plan: both halves are there, with all namespaces of the default sandbox, and nothing of the host's
+ * mounts (native/shim/ready.c). It is given one plan, or none, and never goes back.
+ */
+import { openSync, readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Native } from '#native/binding.ts';
+import { Fd } from '#native/handles.ts';
+import type { Child } from '#native/types.ts';
+import { NsfleetError } from '#shared/errors.ts';
+import { identify, killExactly } from './processes.ts';
+import type { ProcessIdentity } from './record.ts';
+import { endShim } from './runner.ts';
+import { openShimLink } from './shim-link.ts';
+import type { ShimEar, ShimLink } from './shim-link.ts';
+
+/** A waiting process takes a plan within a tenth of a millisecond; on a host this busy a new one would not be slower. */
+const takeBoundMs = 250;
+/** It has nothing to do before it goes. */
+const leaveBoundMs = 1000;
+const deathBoundMs = 10_000;
+const deathPollMs = 5;
+
+export type ReadyShim = {
+  readonly shim: Child;
+  /**
+   * Hands the plan and the placement's directory over; the shim's words go to `ear` from now on. Null: it did not take them in time, and is
+   * known to be dead, with its init: what it was given may be given to another one. SANDBOX_CREATE_FAILED where it does not die.
+   */
+  give(plan: Fd, directory: Fd, ear: ShimEar): Promise<ShimLink | null>;
+  /** Ends it unused. Resolves when it is reaped. */
+  end(): Promise<void>;
+};
+
+export type ReadyEvents = {
+  onReady(): void;
+  /** It ended before it was given anything, and is reaped soon; once, and not after `end`. */
+  onLost(reason: string): void;
+};
+
+/** Throws NativeError where it cannot even be spawned. */
+export function startReadyShim({ native, program }: { native: Native; program: Fd }, events: ReadyEvents): ReadyShim {
+  const { shim, socket, number } = spawn(native, program);
+  const taken = Promise.withResolvers<boolean>();
+  let init: ProcessIdentity | null = null;
+  let given: ShimEar | null = null;
+  let why = 'it ended';
+  let took = false;
+  const link = openShimLink(socket, {
+    onWord(word) {
+      if (word.type === 'taken') {
+        took = true;
+        taken.resolve(true);
+      } else if (took) given?.onWord(word);
+      else if (word.type === 'failed') why = `${word.failure.step} ${word.failure.detail}: errno ${word.failure.errnum}`;
+      else if (word.type === 'ready') {
+        init = identify(native, word.initPid);
+        events.onReady();
+      }
+    },
+    onClose() {
+      taken.resolve(false);
+      if (took) given?.onClose();
+      if (given === null) {
+        void endShim(shim);
+        events.onLost(why);
+      }
+    },
+  });
+  return {
+    shim,
+    async give(plan, directory, ear) {
+      given = ear;
+      try {
+        native.sendDescriptors(number, 'plan\n', [plan, directory]);
+      } catch {
+        taken.resolve(false);
+      }
+      const timer = setTimeout(() => taken.resolve(false), takeBoundMs);
+      const went = await taken.promise;
+      clearTimeout(timer);
+      if (went) return link;
+      link.close();
+      shim.signal(9);
+      await endShim(shim);
+      if (init !== null) await endInit(native, init);
+      return null;
+    },
+    async end() {
+      link.close();
+      await endShim(shim, leaveBoundMs);
+    },
+  };
+}
+
+/** It dies with its shim (PDEATHSIG); waited for, since it may have been at work. */
+async function endInit(native: Native, init: ProcessIdentity): Promise<void> {
+  killExactly(native, init);
+  for (let waitedMs = 0; !hasEnded(init); waitedMs += deathPollMs) {
+    if (waitedMs > deathBoundMs) {
+      const reason = `process ${init.pid} took a plan, was killed and did not die`;
+      throw new NsfleetError('SANDBOX_CREATE_FAILED', { attempted: 'end', target: 'a ready sandbox', reason });
+    }
+    await new Promise((resolve) => setTimeout(resolve, deathPollMs));
+  }
+}
+
+/** A zombie has: it waits for the host's PID 1, in its own time. */
+function hasEnded({ pid, start }: ProcessIdentity): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[19] !== start;
+  } catch {
+    return true;
+  }
+}
+
+function spawn(native: Native, program: Fd): { shim: Child; socket: Socket; number: number } {
+  using nothing = new Fd(openSync('/dev/null', 'r+'));
+  const [ours, theirs] = native.socketpair();
+  using _theirs = theirs;
+  try {
+    // The plan and the directory come later, to the places that they have in `run`.
+    const fds = [nothing, nothing, nothing, nothing, theirs, nothing];
+    const shim = native.spawn({ program, args: ['nsfleet-shim', 'ready'], fds, newSession: true });
+    const number = ours.take();
+    return { shim, socket: new Socket({ fd: number, readable: true, writable: true }), number };
+  } finally {
+    ours.close();
+  }
+}

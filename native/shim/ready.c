@@ -1,0 +1,115 @@
+/* `shim ready`: waits, with everything made that needs no plan, until the agent gives one. Used once. */
+#include "channel.h"
+#include "load.h"
+#include "run.h"
+#include "signals.h"
+#include "sys.h"
+#include "text.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+static const char wanted[] = "plan\n";
+
+#define AGENT(run) (&(run)->connection[CONNECTIONS_MAX])
+
+/* Nobody wants it any more. */
+__attribute__((noreturn)) static void leave(struct run *run) {
+    run_abandon(run);
+    sys_exit(0);
+}
+
+static void tell_ready(struct run *run) {
+    char line[32];
+    struct text text = TEXT(line);
+    text_add(&text, "ready ");
+    text_number(&text, run->init_pid);
+    text_add(&text, "\n");
+    connection_send(AGENT(run), line);
+}
+
+/* 0: prepared; or -errno with run->failure filled: why it could not be. */
+static int hear_prepared(struct run *run) {
+    struct message message;
+    int fds[PLAN_SLOTS_MAX], count, pid;
+    int result = channel_receive(run->channel, &message, fds, &count, &pid, 0);
+    if (result != 1) return fail(&run->failure, EPROTO, -1, "ready", "init died");
+    if (message.type == MESSAGE_PREPARED && count == 1) {
+        run->base = fds[0];
+        return 0;
+    }
+    run->failure = message.failure;
+    return message.type == MESSAGE_FAILED && message.failure.errnum > 0 ? -message.failure.errnum : fail(&run->failure, EPROTO, -1, "ready", "message");
+}
+
+/* `plan`, with the plan and the placement's state directory: they take the places that `shim run` finds them in. */
+static int hear_plan(struct run *run) {
+    char line[sizeof wanted - 1];
+    int fds[PLAN_SLOTS_MAX], count, result;
+    char byte;
+    int n = channel_receive_bytes(CONTROL_FD, line, sizeof line, fds, &count);
+    if (n <= 0) leave(run);
+    if (n != (int)sizeof line || memcmp(line, wanted, sizeof line) != 0 || count != 2) return fail(&run->failure, EPROTO, -1, "ready", "request");
+    /* An agent that died since then cannot know of this, so its next life may make the sandbox once more: not twice. */
+    if (SYS(SYS_recvfrom, CONTROL_FD, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0) leave(run);
+    for (int i = 0; i < 2; i++) {
+        if ((result = SYS(SYS_dup3, fds[i], i == 0 ? PLAN_FD : STATE_FD, O_CLOEXEC)) < 0)
+            return fail(&run->failure, result, -1, "ready", "descriptors");
+        sys_close(fds[i]);
+    }
+    return 0;
+}
+
+/* The namespaces are as they are, the host's mounts are gone and lo is up: a plan that wants it otherwise must start afresh. */
+static int check_fit(const struct plan *plan, struct failure *failure) {
+    int loopback = 0;
+    if (plan->namespaces != SYS_NAMESPACES) return fail(failure, EINVAL, -1, "ready", "namespaces");
+    for (unsigned i = 0; i < plan->ops; i++) {
+        const struct plan_op *op = &plan->op[i];
+        if (op->op == OP_LOOPBACK_UP) loopback = 1;
+        if (op->side == PLAN_INNER && (op->op == OP_TREE || op->op == OP_OVERLAY || op->op == OP_STATE_MKDIR))
+            return fail(failure, EINVAL, (int)i, plan_op_name(op->op), "not in a ready sandbox");
+    }
+    return loopback ? 0 : fail(failure, EINVAL, -1, "ready", "lo is up");
+}
+
+void ready_no_more(struct run *run, const char *name) {
+    memcpy(run->mode, "run\0", sizeof "run\0"); /* as long as "ready" */
+    SYS(SYS_prctl, PR_SET_NAME, name, 0, 0, 0);
+}
+
+int ready_await(struct run *run) {
+    struct message message;
+    int prepared = 0, result;
+    SYS(SYS_prctl, PR_SET_NAME, "nsfleet-ready", 0, 0, 0);
+    for (;;) {
+        struct pollfd polled[] = {{CONTROL_FD, POLLIN, 0}, {prepared ? -1 : run->channel, POLLIN, 0}, {run->init_pidfd, POLLIN, 0}};
+        /* Before it is prepared a plan waits; only the agent's end is heard. */
+        if (!prepared) polled[0].events = 0;
+        if (signals_poll(polled, sizeof polled / sizeof *polled) < 0) {
+            if (signals_terminated) leave(run);
+            continue;
+        }
+        if (polled[1].revents != 0) {
+            if ((result = hear_prepared(run)) < 0) return result;
+            prepared = 1;
+            tell_ready(run);
+        } else if (polled[0].revents != 0) {
+            if (!prepared) leave(run);
+            break;
+        } else if (polled[2].revents != 0) {
+            return fail(&run->failure, EPROTO, -1, "ready", "init died");
+        }
+    }
+    if ((result = hear_plan(run)) < 0) return result;
+    connection_send(AGENT(run), "taken\n");
+    ready_no_more(run, "nsfleet-shim");
+    memset(&message, 0, sizeof message);
+    message.type = MESSAGE_PLAN;
+    result = PLAN_FD;
+    if ((result = channel_send(run->channel, &message, &result, 1)) < 0) return fail(&run->failure, result, -1, "ready", "hand_over");
+    if ((result = load_plan(run->plan, PLAN_RUN, &run->failure)) < 0) return result;
+    return check_fit(run->plan, &run->failure);
+}

@@ -1,0 +1,181 @@
+/** A shim that waits for its plan: what it holds, what it refuses, when it ends, and that a sandbox from it is as any other. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { namespaceTypes } from '#shared/namespace.ts';
+import { temporaryDirectories } from '#test/support/dirs.ts';
+import { leakCheck } from '#test/support/leaks.ts';
+import { idRange, planOf, readLog, runToEnd, shellPlan, stateDirectory } from '#test/support/sandbox.ts';
+import { isAlive, loadShims, statusField } from '#test/support/shim.ts';
+import type { Shims } from '#test/support/shim.ts';
+
+const { EBADMSG, EINVAL, ENOENT, EPROTO } = constants.errno;
+
+leakCheck();
+const dirs = temporaryDirectories();
+let shims: Shims;
+before(async () => {
+  shims = await loadShims();
+});
+after(() => shims[Symbol.asyncDispose]());
+
+async function waiting(): Promise<ReturnType<Shims['ready']> & { init: number }> {
+  const shim = shims.ready();
+  return Object.assign(shim, { init: Number((await shim.line('ready')).split(' ')[1]) });
+}
+
+async function gone(...pids: number[]): Promise<void> {
+  const end = performance.now() + 1000;
+  while (pids.some((pid) => isAlive(pid))) {
+    assert.ok(performance.now() < end, `${pids.join(', ')} are still there after a second`);
+    await sleep(5);
+  }
+}
+
+test('waits with namespaces of its own and nothing of the host’s mounts', async () => {
+  const shim = await waiting();
+  const { pid, init } = shim;
+  for (const one of [pid, init]) assert.equal(readFileSync(`/proc/${one}/comm`, 'utf8'), 'nsfleet-ready\n');
+  for (const type of namespaceTypes) {
+    const own = type !== 'cgroup';
+    assert.equal(readlinkSync(`/proc/${init}/ns/${type}`) !== readlinkSync(`/proc/self/ns/${type}`), own, type);
+    assert.equal(readlinkSync(`/proc/${pid}/ns/${type}`), readlinkSync(`/proc/self/ns/${type}`), type);
+  }
+  assert.match(readFileSync(`/proc/${init}/mountinfo`, 'utf8'), /^\S+ \S+ \S+ \/ \/ rw,nosuid,nodev,relatime - tmpfs tmpfs [^\n]*\n$/);
+  assert.equal(readlinkSync(`/proc/${pid}/cwd`), '/');
+  assert.equal(readFileSync(`/proc/${init}/uid_map`, 'utf8'), '');
+  assert.ok(readdirSync(`/proc/${pid}/fd`).length <= 13);
+  assert.ok(readdirSync(`/proc/${init}/fd`).length <= 15);
+  const resident = [pid, init].map((one) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/smaps_rollup`, 'utf8'))?.[1]));
+  assert.ok(resident[0]! + resident[1]! < 1024, `both together: ${resident.join(' and ')} KiB`);
+  shim.hangUp();
+  await shim.ended();
+});
+
+test('a sandbox from it cannot be told from one that was made at once', async () => {
+  const script = `
+    hostname; pwd; cat /proc/self/uid_map; echo x > /dev/shm/x; echo y > /dev/stdout
+    cut -d' ' -f4- /proc/self/mountinfo | sed -e 's/,[ug]id=[0-9]*//g' | sort
+    ls -lanL --time-style=+ / /etc /tmp | grep -v proc; ls -lan --time-style=+ /dev | grep -v shm; stat -c '%a %u %g' / /root /tmp
+    grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Name|Umask)' /proc/self/status /proc/1/status
+    cat /proc/sys/user/max_user_namespaces /proc/net/dev | cut -d: -f1; tr '\\0' '\\n' < /proc/1/cmdline | grep .; ulimit -n; ulimit -c
+    : > /x; mount -t tmpfs x /tmp; ls /proc/scsi; (: > /proc/sys/kernel/core_pattern)`;
+  const plan = shellPlan(`${script} 2>&1`);
+  const state = stateDirectory(dirs.root);
+  const shim = await waiting();
+  shim.give(plan, state);
+  await shim.ended();
+  const lines = shim.lines.filter((line) => !line.startsWith('note'));
+  assert.match(lines.join('\n'), /^ready \d+\ntaken\nrunning \d+ \d+\nexit \d+ 0$/);
+  const other = await runToEnd(shims, plan, dirs.root);
+  assert.equal(readLog(state, 'stdout.log'), other.stdout);
+  assert.ok(other.stdout.split('\n').length > 80);
+  assert.equal(lines.at(-1), other.lines.at(-1));
+});
+
+test('once it has its plan it is named as any other', async () => {
+  const shim = await waiting();
+  shim.give(shellPlan('sleep 600'), stateDirectory(dirs.root));
+  await shim.line('running');
+  const names = [shim.pid, shim.init].map((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
+  assert.deepEqual(names, ['nsfleet-shim', 'nsfleet-init']);
+  assert.equal(statusField(shim.init, 'Uid').split('\t')[0], String(idRange.start));
+  for (const pid of [shim.pid, shim.init]) assert.doesNotMatch(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /ready/);
+  shim.send('kill');
+  assert.equal(await shim.line('exit'), 'exit -1 9');
+  await shim.ended();
+});
+
+test('a directory as a root', async () => {
+  const root = join(dirs.root, 'lower');
+  for (const name of ['', 'proc', 'dev', 'bin']) mkdirSync(join(root, name), { recursive: true });
+  const shim = await waiting();
+  const state = stateDirectory(dirs.root);
+  shim.give(planOf({ command: ['/bin/none'], root: { type: 'directory', path: root } }), state);
+  await shim.ended();
+  assert.equal(shim.lines.at(-1), `failed ${ENOENT} -1 exec /bin/none`);
+  await gone(shim.init);
+});
+
+test('ends at once, and says nothing, when its agent does', async () => {
+  const shim = await waiting();
+  shim.hangUp();
+  assert.deepEqual(await shim.ended(), { code: 0, signal: 0 });
+  await gone(shim.init);
+  const early = shims.ready();
+  early.hangUp();
+  await early.ended();
+});
+
+test('its init does not outlive it', async () => {
+  const shim = await waiting();
+  process.kill(shim.pid, 'SIGKILL');
+  await gone(shim.init);
+  await shim.ended();
+  const other = await waiting();
+  process.kill(other.pid, 'SIGTERM');
+  assert.deepEqual(await other.ended(), { code: 0, signal: 0 });
+  await gone(other.init);
+});
+
+test('an agent that died before its plan was taken had none made', async () => {
+  const shim = await waiting();
+  const state = stateDirectory(dirs.root);
+  process.kill(shim.pid, 'SIGSTOP');
+  shim.give(shellPlan('sleep 600'), state);
+  shim.hangUp();
+  process.kill(shim.pid, 'SIGCONT');
+  await shim.ended();
+  await gone(shim.init);
+  assert.deepEqual(readdirSync(state), []);
+});
+
+test('a plan that it cannot do is refused before anything is done', async () => {
+  const plan = shellPlan('true');
+  const withoutLo = { ...plan, operations: plan.operations.filter(({ op }) => op !== 'loopback_up') };
+  const inside = { ...plan, operations: plan.operations.map((one) => (one.op === 'tree' ? { ...one, side: 'inner' as const } : one)) };
+  const cases = [
+    [{ ...plan, namespaces: namespaceTypes.filter((type) => type !== 'net') }, `failed ${EINVAL} -1 ready namespaces`],
+    [withoutLo, `failed ${EINVAL} -1 ready lo is up`],
+    [inside, `failed ${EINVAL} 0 tree not in a ready sandbox`],
+    [new Uint8Array([1, 2, 3, 4]), `failed ${EBADMSG} -1 plan decode`],
+  ] as const;
+  for (const [given, expected] of cases) {
+    const shim = await waiting();
+    const state = stateDirectory(dirs.root);
+    shim.give(given, state);
+    await shim.ended();
+    assert.equal(shim.lines.at(-1), expected);
+    assert.deepEqual(readdirSync(state), []);
+    await gone(shim.init);
+  }
+});
+
+test('what is no plan ends it', async () => {
+  const shim = await waiting();
+  shim.give(shellPlan('true'), stateDirectory(dirs.root), 'kill\n');
+  await shim.ended();
+  assert.equal(shim.lines.at(-1), `failed ${EPROTO} -1 ready request`);
+  const other = await waiting();
+  other.send('plan');
+  await other.ended();
+  assert.equal(other.lines.at(-1), `failed ${EPROTO} -1 ready request`);
+  await gone(shim.init, other.init);
+});
+
+test('an operation that fails is named, and all is undone', async () => {
+  const plan = shellPlan('true');
+  const at = plan.operations.findIndex(({ op }) => op === 'pivot_root');
+  plan.operations.splice(at, 0, { op: 'mkdir', side: 'inner', path: '/no/such/thing', mode: 0o755, followSymlinks: false });
+  const shim = await waiting();
+  const state = stateDirectory(dirs.root);
+  shim.give(plan, state);
+  await shim.ended();
+  assert.equal(shim.lines.at(-1), `failed ${ENOENT} ${at} mkdir /no/such/thing`);
+  await gone(shim.init);
+  assert.deepEqual(readdirSync(state).sort(), ['stderr.log', 'stdout.log']);
+  assert.equal(existsSync(join(state, 'exit')), false);
+});
