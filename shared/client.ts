@@ -1,4 +1,7 @@
 /** The typed client of the HTTP contract: the one place of shared/ that does I/O. Used by the CLI, `npm start` and tests. */
+import { request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import type { z } from 'zod';
 import { ErrorBody, api, routePath } from './api.ts';
 import type { Route, RouteName } from './api.ts';
@@ -36,16 +39,12 @@ export function createClient(baseUrl: string, token: string): Client {
       const url = addressOf(baseUrl, route, call.params ?? {}, call.query ?? {});
       const response = await request(url, {
         method: route.method,
-        headers: {
-          ...headers,
-          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(call.idempotencyKey === undefined ? {} : { 'idempotency-key': call.idempotencyKey }),
-        },
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-        ...(call.signal === undefined ? {} : { signal: call.signal }),
+        headers: { ...headers, ...(call.idempotencyKey === undefined ? {} : { 'idempotency-key': call.idempotencyKey }) },
+        body: call.body,
+        signal: call.signal,
       });
-      const body: unknown = await response.json().catch(() => undefined);
-      if (!response.ok) throw refusal(response, body, url);
+      const body = jsonOf(response.text);
+      if (response.status !== 200) throw refusal(response, body, url);
       const parsed = route.reply.safeParse(body);
       if (parsed.success) return parsed.data as Reply<N>;
       throw new NsfleetError('MESSAGE_MALFORMED', {
@@ -54,7 +53,10 @@ export function createClient(baseUrl: string, token: string): Client {
         reason: issuesText(parsed.error.issues).slice(0, 1000),
       });
     },
-    raw: (path) => request(new URL(path, baseUrl), { headers }),
+    async raw(path) {
+      const { status, text } = await request(new URL(path, baseUrl), { method: 'GET', headers });
+      return new Response(text, { status });
+    },
   };
 }
 
@@ -71,17 +73,47 @@ function texts(values: Values): Record<string, string> {
   return Object.fromEntries(given.map(([key, value]) => [key, String(value)]));
 }
 
-async function request(url: URL, init: RequestInit): Promise<Response> {
+type Asked = { method: string; headers: Record<string, string>; body?: unknown; signal?: AbortSignal | undefined };
+type Answered = { status: number; text: string };
+
+/** By node:http, on connections that are kept: fetch() takes half a millisecond more for each call, and ten more to be loaded. */
+async function request(url: URL, { method, headers, body, signal }: Asked): Promise<Answered> {
+  const content = body === undefined ? null : Buffer.from(JSON.stringify(body));
+  const sized = content === null ? {} : { 'content-type': 'application/json', 'content-length': content.length };
+  const open = url.protocol === 'https:' ? httpsRequest : httpRequest;
   try {
-    return await fetch(url, init);
+    return await new Promise((resolve, reject) => {
+      const sent = open(url, { method, headers: { ...headers, ...sized }, ...(signal === undefined ? {} : { signal }) });
+      sent.once('error', reject);
+      sent.once('response', (response) => read(response, resolve, reject));
+      sent.end(content ?? undefined);
+    });
   } catch (cause) {
-    if (init.signal?.aborted) throw cause;
-    const inner = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
-    throw new NsfleetError('NOT_RUNNING', { attempted: 'reach the controller at', target: url.origin, reason: errorText(inner), cause });
+    signal?.throwIfAborted();
+    throw new NsfleetError('NOT_RUNNING', { attempted: 'reach the controller at', target: url.origin, reason: errorText(cause), cause });
   }
 }
 
-function refusal(response: Response, body: unknown, url: URL): NsfleetError {
+function read(response: IncomingMessage, resolve: (answered: Answered) => void, reject: (error: Error) => void): void {
+  let text = '';
+  response.setEncoding('utf8');
+  response.on('data', (part: string) => {
+    text += part;
+  });
+  response.once('error', reject);
+  response.once('end', () => resolve({ status: response.statusCode ?? 0, text }));
+}
+
+/** Undefined for what is no JSON. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function refusal(response: Answered, body: unknown, url: URL): NsfleetError {
   const parsed = ErrorBody.safeParse(body);
   if (parsed.success) return fromWire(parsed.data.error);
   return new NsfleetError('UNAVAILABLE', {
