@@ -9,7 +9,7 @@ export const createFaultPoints = [
   'create.looked-up',
   'create.viewed',
   'create.scheduled',
-  'create.written',
+  'create.committing',
   'create.committed',
   'create.sent',
   'create.running',

@@ -6,10 +6,9 @@ import { NsfleetError } from '#shared/errors.ts';
 import type { Decision, Sandbox } from '#shared/resources.ts';
 import type { DesiredPlacement, IdRange, SandboxRequest } from '#shared/sandbox.ts';
 import { faultPoint } from '../fault-points.ts';
-import { rowsOf } from './client.ts';
+import { finish, rowsOf } from './client.ts';
 import type { Tx } from './client.ts';
 import { isReady, usedSandboxes } from './host-row.ts';
-import { notify } from './listen.ts';
 import { sandboxOf, sandboxRows, unansweredOf } from './sandbox-row.ts';
 import { iso } from './time.ts';
 
@@ -31,23 +30,30 @@ export type PlaceOutcome =
   /** The host is not ready or has no room any more: schedule again. */
   | { outcome: 'full' };
 
-/** The work of placeSandbox in sandboxes.ts, inside its transaction. */
-export async function placeIn(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome> {
-  // The statement after the lock sees what was committed before it was given: only then do the counts below hold.
-  const [host] = await rowsOf<{ repeated: boolean }>(
-    tx,
-    'lock host',
-    sql`select exists (select from sandboxes where idempotency_key = ${wish.idempotencyKey}::text) as repeated
-      from hosts where id = ${wish.hostId} for no key update`,
-  );
-  if (host === undefined) {
-    throw new NsfleetError('HOST_NOT_FOUND', { attempted: 'place a sandbox on host', target: wish.hostId, reason: 'it is not enrolled' });
-  }
-  const placed = host.repeated ? null : await insert(tx, wish);
-  faultPoint('create.written');
-  if (placed !== null) return placed;
+/**
+ * The work of placeSandbox in sandboxes.ts, inside its transaction; null where nothing was written, for a reason that whyNot finds. The lock
+ * and all that is written under it go out together: nothing is decided here between the two.
+ */
+export async function placeIn(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
+  // The statement after the lock sees what was committed before it was given: only then does what it counts hold.
+  const locked = rowsOf(tx, 'lock host', sql`select from hosts where id = ${wish.hostId} for no key update`);
+  const inserted = insert(tx, wish);
+  faultPoint('create.committing');
+  const [hosts, placed] = await Promise.all([locked, inserted]);
+  if (hosts.length > 0) return placed;
+  throw new NsfleetError('HOST_NOT_FOUND', { attempted: 'place a sandbox on host', target: wish.hostId, reason: 'it is not enrolled' });
+}
+
+/** Why placeIn has written nothing. Throws SANDBOX_NAME_TAKEN, IDEMPOTENCY_KEY_REUSED. */
+export async function whyNot(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome> {
   return (await repeated(tx, wish)) ?? (await refuseTakenName(tx, wish)) ?? { outcome: 'full' };
 }
+
+/**
+ * True in a transaction that has locked a row. The statement is sent before it is known that there is one: should `begin` fail alone, as by
+ * an administrator's cancel, it must not count what nobody keeps from changing.
+ */
+const holdsLock: SQL = sql`pg_current_xact_id_if_assigned() is not null`;
 
 type Inserted = { hostName: string; start: string | null; size: number; createdAt: string };
 
@@ -55,7 +61,7 @@ async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
   const sandboxId = randomUUID();
   const placementId = randomUUID();
   const { request, name, idempotencyKey, requestHash, decision, hostId } = wish;
-  const [row] = await rowsOf<Inserted>(
+  const [row] = await finish<Inserted>(
     tx,
     'create sandbox',
     sql`
@@ -64,7 +70,7 @@ async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
       insert into sandboxes (id, name, labels, auto_remove, spec, idempotency_key, request_hash)
       select ${sandboxId}, ${name}, ${JSON.stringify(request.labels)}::jsonb, ${request.autoRemove}, ${JSON.stringify(request.spec)}::jsonb,
         ${idempotencyKey}, ${requestHash}
-      from slot on conflict do nothing returning id, created_at
+      from slot where ${holdsLock} on conflict do nothing returning id, created_at
     ),
     placement as (
       insert into placements (id, sandbox_id, host_id, id_range_start, id_range_count)
@@ -80,8 +86,7 @@ async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
       select given.type, case when given.type = 'sandbox.placed' then p.host_id end, p.sandbox_id, jsonb_build_object('name', ${name}::text)
       from placement p, (values (1, 'sandbox.created'), (2, 'sandbox.placed')) as given (position, type) order by given.position
     )
-    select slot.name as "hostName", slot.start::text as start, slot.size, ${iso(sql`sandbox.created_at`)} as "createdAt",
-      ${notify('sandbox', sandboxId)}
+    select slot.name as "hostName", slot.start::text as start, slot.size, ${iso(sql`sandbox.created_at`)} as "createdAt"
     from sandbox, slot`,
   );
   if (row === undefined) return null;

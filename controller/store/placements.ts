@@ -4,7 +4,7 @@ import type { StatusMessage, StatusReply } from '#shared/messages.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import type { DesiredPlacement } from '#shared/sandbox.ts';
 import type { z } from 'zod';
-import { rowsOf, transact } from './client.ts';
+import { finish, transact } from './client.ts';
 import type { Store, Tx } from './client.ts';
 import { insertEvents } from './events.ts';
 import type { NewEvent } from './events.ts';
@@ -67,9 +67,9 @@ async function applyIn(tx: Tx, store: Store, hostId: string, statuses: Statuses)
   return { known: new Set(now.keys()), rows, followUps: rows.filter((row) => wished.has(row.placementId)) };
 }
 
-/** The one place that sets a placement's state. */
+/** The one place that sets a placement's state; ends the transaction. */
 async function write(tx: Tx, hostId: string, rows: readonly SandboxRow[], events: readonly NewEvent[]): Promise<void> {
-  await rowsOf(
+  await finish(
     tx,
     'write the status of sandboxes',
     sql`

@@ -10,7 +10,7 @@ import { transact } from './client.ts';
 import type { Store, Tx } from './client.ts';
 import { numberCursor } from './cursor.ts';
 import { findHost } from './hosts.ts';
-import { placeIn } from './place.ts';
+import { placeIn, whyNot } from './place.ts';
 import type { PlaceOutcome, PlaceWish } from './place.ts';
 import { desiredOf, sandboxOf, sandboxRows } from './sandbox-row.ts';
 import type { SandboxRow } from './sandbox-row.ts';
@@ -21,9 +21,8 @@ import { wish } from './wish.ts';
  * SANDBOX_NAME_TAKEN, IDEMPOTENCY_KEY_REUSED, HOST_NOT_FOUND.
  */
 export async function placeSandbox(store: Store, wished: PlaceWish): Promise<PlaceOutcome> {
-  const outcome = await transact(store, (tx) => placeIn(tx, wished), 'create sandbox');
-  if (outcome.outcome === 'placed') store.notifications.tell('sandbox', outcome.sandbox.id, outcome.sandbox);
-  return outcome;
+  const placed = await transact(store, (tx) => placeIn(tx, wished), 'create sandbox');
+  return placed ?? whyNot(store.db, wished);
 }
 
 export type SandboxQuery = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
-import { openStore, rowsOf, transact } from '#controller/store/client.ts';
+import { finish, openStore, rowsOf, transact } from '#controller/store/client.ts';
 import { placeSandbox } from '#controller/store/sandboxes.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import { leakCheck } from '#test/support/leaks.ts';
@@ -16,11 +16,15 @@ test('transactions that deadlock run again, and all end', async () => {
   await readyHost(store, 'a');
   await readyHost(store, 'b');
   let runs = 0;
+  let holding = 0;
+  const both = Promise.withResolvers<void>();
   const lock = (first: string, second: string) =>
     transact(store, async (tx) => {
       runs += 1;
       await rowsOf(tx, 'lock', sql`select from hosts where id = ${first} for update`);
-      await sleep(50);
+      holding += 1;
+      if (holding === 2) both.resolve();
+      await both.promise;
       await rowsOf(tx, 'lock', sql`select from hosts where id = ${second} for update`);
     });
   await Promise.all([lock('a', 'b'), lock('b', 'a')]);
@@ -37,6 +41,37 @@ test('what fails for its own sake is not run again, and leaves nothing', async (
   });
   await assert.rejects(broken, refusedWith('INTERNAL'));
   assert.equal(runs, 1);
+});
+
+test('a last statement that fails takes its transaction with it, commit or not', async () => {
+  await using fresh = await freshStore();
+  const { store } = fresh;
+  await readyHost(store, 'a');
+  const broken = transact(store, async (tx) => {
+    await rowsOf(tx, 'write', sql`update hosts set name = 'half' where id = 'a'`);
+    await finish(tx, 'write', sql`select 1 / ${0}::int`);
+  });
+  await assert.rejects(broken, refusedWith('INVALID_INPUT'));
+  assert.deepEqual(await select(store, `select name from hosts`), [{ name: 'a.example' }]);
+  await transact(store, (tx) => finish(tx, 'write', sql`update hosts set name = 'whole' where id = 'a'`));
+  assert.deepEqual(await select(store, `select name from hosts`), [{ name: 'whole' }]);
+});
+
+test('where begin alone fails, what was sent behind it places nothing', async () => {
+  await using fresh = await freshStore();
+  const { store } = fresh;
+  await readyHost(store, 'a');
+  const connect = store.pool.connect.bind(store.pool);
+  store.pool.connect = (async () => {
+    const client = await connect();
+    const query = client.query.bind(client);
+    client.query = ((text: unknown, ...more: unknown[]) =>
+      text === 'begin' ? Promise.reject(new Error('cancelled')) : (query as (...given: unknown[]) => unknown)(text, ...more)) as never;
+    return client;
+  }) as never;
+  await assert.rejects(placeSandbox(store, wishOf('a')), refusedWith('INTERNAL'));
+  await using second = await openStore({ url: fresh.url, log });
+  assert.deepEqual(await select(second, 'select from sandboxes'), []);
 });
 
 test('no message of an error holds what was sent', async () => {
