@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { sleep } from '#shared/async.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Sandbox } from '#shared/resources.ts';
-import type { DesiredPlacement, SandboxRequest } from '#shared/sandbox.ts';
+import type { SandboxRequest } from '#shared/sandbox.ts';
 import type { Context } from '../context.ts';
 import { faultPoint } from '../fault-points.ts';
 import type { CreateStage } from '../metrics.ts';
@@ -28,7 +28,7 @@ const attemptsMax = 20;
 const blindPollMs = 100;
 
 export type CreateAsked = { request: SandboxRequest; idempotencyKey: string | undefined; wait: WaitFor };
-type Placed = { sandbox: Sandbox; desired: DesiredPlacement | null };
+type Placed = Extract<PlaceOutcome, { sandbox: Sandbox }>;
 
 /**
  * The sandbox in the state that was waited for. Throws CONSTRAINT_INVALID, NOT_PLACED, SANDBOX_NAME_TAKEN, IDEMPOTENCY_KEY_REUSED,
@@ -38,13 +38,13 @@ export async function createSandbox(context: Context, asked: CreateAsked): Promi
   const started = performance.now();
   const reached = (stage: CreateStage) => context.metrics.createSeconds.observe({ stage }, (performance.now() - started) / 1000);
   faultPoint('create.received');
-  const { sandbox, desired } = await commit(context, asked, () => reached('scheduled'));
+  const { sandbox, desired, outcome } = await commit(context, asked, () => reached('scheduled'));
   reached('committed');
   faultPoint('create.committed');
   if (desired !== null && sandbox.hostId !== null) context.sender.send(sandbox.hostId, [desired], 'create');
   reached('sent');
   faultPoint('create.sent');
-  const settled = await awaitState(context, sandbox, asked.wait);
+  const settled = await awaitState(context, sandbox, asked.wait, outcome === 'placed');
   if (settled.startedAt !== null) reached('running');
   faultPoint('create.running');
   return refuseIfFailed(settled);

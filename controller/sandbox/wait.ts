@@ -27,8 +27,11 @@ export function isSettled(state: SandboxState, awaited: SandboxState): boolean {
   }
 }
 
-/** The sandbox when it has settled, or DEADLINE_EXCEEDED with where it stands. With 0 ms it is only looked at. */
-export async function awaitState(context: Context, sandbox: Sandbox, wait: WaitFor): Promise<Sandbox> {
+/**
+ * The sandbox when it has settled, or DEADLINE_EXCEEDED with where it stands. With 0 ms it is only looked at. `isNew`: its host has only
+ * just been told of it, in the same turn of the event loop, so that nothing can have happened to it unheard.
+ */
+export async function awaitState(context: Context, sandbox: Sandbox, wait: WaitFor, isNew = false): Promise<Sandbox> {
   if (wait.ms === 0 || isSettled(sandbox.state, wait.state)) return sandbox;
   let last = sandbox.state;
   const isDone = ({ state }: Sandbox) => {
@@ -36,7 +39,7 @@ export async function awaitState(context: Context, sandbox: Sandbox, wait: WaitF
     return isSettled(state, wait.state);
   };
   try {
-    return await waitForSandbox(context.store, sandbox.id, isDone, { ms: wait.ms, signal: wait.signal });
+    return await waitForSandbox(context.store, sandbox.id, isDone, { ms: wait.ms, signal: wait.signal, toldOfAll: isNew });
   } catch (error) {
     if (!(error instanceof NsfleetError) || error.code !== 'DEADLINE_EXCEEDED') throw error;
     throw new NsfleetError('DEADLINE_EXCEEDED', {

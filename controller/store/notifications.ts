@@ -14,6 +14,9 @@ export function onChange(store: Store, kind: ChangeKind, listener: ChangeListene
   return store.notifications.onChange(kind, listener);
 }
 
+/** How long to wait, and what ends it early. `toldOfAll`: whatever `isDone` could be true of comes after this call, so nobody need look. */
+export type SandboxWait = { ms: number; signal?: AbortSignal | undefined; toldOfAll?: boolean };
+
 /**
  * The sandbox as soon as `isDone` of it. DEADLINE_EXCEEDED after `ms` milliseconds, SANDBOX_NOT_FOUND where there is none, the signal's
  * reason where it aborts first. Where this process writes the change itself, the waiter has it without asking the database.
@@ -22,7 +25,7 @@ export async function waitForSandbox(
   store: Store,
   sandboxId: string,
   isDone: (sandbox: Sandbox) => boolean,
-  { ms, signal }: { ms: number; signal?: AbortSignal | undefined },
+  { ms, signal, toldOfAll = false }: SandboxWait,
 ): Promise<Sandbox> {
   const { promise: told, resolve: tell } = Promise.withResolvers<Sandbox>();
   let wake = Promise.withResolvers<void>();
@@ -36,9 +39,9 @@ export async function waitForSandbox(
   const ended = Promise.withResolvers<null>();
   ending.addEventListener('abort', () => ended.resolve(null), { once: true });
   try {
-    for (;;) {
+    for (let look = !toldOfAll; ; look = true) {
       wake = Promise.withResolvers();
-      const now = await Promise.race([told, read(store, sandboxId), ended.promise]);
+      const now = look ? await Promise.race([told, read(store, sandboxId), ended.promise]) : null;
       if (now !== null && isDone(now)) return now;
       signal?.throwIfAborted();
       if (late.aborted) throw tooLate(sandboxId, ms);
