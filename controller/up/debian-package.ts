@@ -16,6 +16,8 @@ const aptTimeoutMs = 180_000;
 
 export type Download = {
   packages: readonly string[];
+  /** those packages that apt would install with them, whatever this machine has, whose names match: unpacked too */
+  dependencies?: RegExp | undefined;
   /** a suite of Debian: `testing`, `bookworm` */
   suite: string;
   /** made and removed again */
@@ -53,26 +55,25 @@ export async function withDebianPackages<T>(
 }
 
 /** Null when `<workDir>/root` holds the unpacked packages, else why not. */
-async function fetchPackages(mirror: Mirror, { packages, suite, workDir, signal }: Download): Promise<string | null> {
+async function fetchPackages(mirror: Mirror, download: Download): Promise<string | null> {
+  const { packages, suite, workDir, dependencies } = download;
   for (const dir of ['lists/partial', 'cache/archives/partial', 'sources', 'root']) makeDirectory(join(workDir, dir));
   writeFileSync(join(workDir, 'status'), '');
   writeFileSync(join(workDir, 'sources', 'debian.sources'), sourceText(mirror, suite));
   writeFileSync(join(workDir, 'apt.conf'), aptConfiguration(workDir));
-  for (const step of [['update'], ['download', ...packages]]) {
-    const result = await run('/usr/bin/apt-get', ['-q', '-c', join(workDir, 'apt.conf'), ...step], {
-      cwd: workDir,
-      timeoutMs: aptTimeoutMs,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    signal?.throwIfAborted();
-    const told = result.stderr.split('\n').filter((line) => /^[EW]:/.test(line));
-    // `update` exits 0 after a failed fetch: an archive that could not be read or verified is told in a warning.
-    if (result.code !== 0 || told.some((line) => line.startsWith('E:'))) {
-      return `apt-get ${step[0]}: ${told.slice(0, 3).join(' ') || `exit code ${result.code}`}`;
-    }
+  const updated = await aptGet(['update'], download);
+  if ('failure' in updated) return updated.failure;
+  const wanted = new Set(packages);
+  if (dependencies !== undefined) {
+    const planned = await aptGet(['--simulate', '--no-install-recommends', 'install', ...packages], download);
+    if ('failure' in planned) return planned.failure;
+    const names = [...planned.stdout.matchAll(/^Inst (\S+)/gm)].map((match) => match[1] ?? '');
+    for (const name of names.filter((name) => dependencies.test(name))) wanted.add(name);
   }
+  const downloaded = await aptGet(['download', ...wanted], download);
+  if ('failure' in downloaded) return downloaded.failure;
   const debs = readdirSync(workDir).filter((name) => name.endsWith('.deb'));
-  if (debs.length < packages.length) return `apt-get download left ${debs.length} of ${packages.length} packages`;
+  if (debs.length < wanted.size) return `apt-get download left ${debs.length} of ${wanted.size} packages`;
   for (const deb of debs) {
     const unpacked = await run('/usr/bin/dpkg-deb', ['-x', join(workDir, deb), join(workDir, 'root')], {
       cwd: workDir,
@@ -81,6 +82,19 @@ async function fetchPackages(mirror: Mirror, { packages, suite, workDir, signal 
     if (unpacked.code !== 0) return `dpkg-deb: ${unpacked.stderr.trim()}`;
   }
   return null;
+}
+
+async function aptGet(args: readonly string[], { workDir, signal }: Download): Promise<{ stdout: string } | { failure: string }> {
+  const result = await run('/usr/bin/apt-get', ['-q', '-c', join(workDir, 'apt.conf'), ...args], {
+    cwd: workDir,
+    timeoutMs: aptTimeoutMs,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  signal?.throwIfAborted();
+  const told = result.stderr.split('\n').filter((line) => /^[EW]:/.test(line));
+  // `update` exits 0 after a failed fetch: an archive that could not be read or verified is told in a warning.
+  if (result.code === 0 && !told.some((line) => line.startsWith('E:'))) return { stdout: result.stdout };
+  return { failure: `apt-get ${args[0]}: ${told.slice(0, 3).join(' ') || `exit code ${result.code}`}` };
 }
 
 /** Read after the machine's own apt.conf.d, so that its proxies and certificates count; the hooks there would act on the machine. */

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { findCompiler, run } from '#native/compiler.mjs';
-import { NamespaceType } from '#shared/namespace.ts';
+import { HolderKind, NamespaceType } from '#shared/namespace.ts';
 
 const sources = fileURLToPath(new URL('../fixtures/hiding-places', import.meta.url));
 /** A path to the compiled program, for where compiling is slow: in a guest that is emulated. */
@@ -17,19 +17,7 @@ const readyMs = 30_000;
 const endMs = 20_000;
 
 const Holder = z.object({
-  kind: z.enum([
-    'process',
-    'thread',
-    'fd',
-    'thread_fd',
-    'socket',
-    'tun',
-    'mount',
-    'pid_for_children',
-    'time_for_children',
-    'parent',
-    'owner',
-  ]),
+  kind: HolderKind,
   /** For kinds that a descriptor or a mount makes: the process that keeps it, if there is one. */
   pid: z.number().optional(),
   tid: z.number().optional(),
