@@ -8,13 +8,14 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { text } from 'node:stream/consumers';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { agentVersion } from '#agent/version.ts';
 import { readAgentSettings } from '#agent/config.ts';
 import { createUserKey, credentialsText } from '#controller/credentials/users.ts';
 import { exitCodes, NsfleetError } from '#shared/errors.ts';
 import { startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import type { TestNats } from '#test/support/nats.ts';
@@ -27,10 +28,8 @@ let nats: TestNats;
 
 before(async () => {
   ({ root, env } = temporaryDirectories());
-  nats = await startTestNats(root);
+  nats = fileResources.use(await startTestNats(root));
 });
-after(() => nats[Symbol.asyncDispose]());
-
 async function agent(args: string[], settings: Record<string, string> = {}): Promise<{ code: number; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, ['agent/main.ts', ...args], {
     cwd: checkout,

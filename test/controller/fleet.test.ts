@@ -1,11 +1,12 @@
 /** Two controllers, several hosts: questions to many, races for one slot, and what the fleet says of itself. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningController } from '#controller/start.ts';
 import type { Client } from '#shared/client.ts';
 import type { NsfleetError } from '#shared/errors.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestController } from './running.ts';
 import type { TestController } from './running.ts';
@@ -16,23 +17,17 @@ leakCheck();
 const dirs = temporaryDirectories();
 let controller: TestController;
 let second: RunningController & { client: Client };
-const agents = new AsyncDisposableStack();
 const beating: ScriptedAgent[] = [];
 let scans = 0;
 
 before(async () => {
-  controller = await startTestController(dirs);
+  controller = fileResources.use(await startTestController(dirs));
   second = await controller.another();
   const scanned: Script = { answer: ({ type }) => (type === 'scan' ? { seq: (scans += 1), namespaces: 0 } : undefined) };
   const one = { capacity: { sandboxes: 1, idRanges: 1 }, labels: { slots: 'one' } };
-  beating.push(agents.use(await startScriptedAgent(controller, 'a', scanned, one)));
-  beating.push(agents.use(await startScriptedAgent(controller, 'b', scanned)));
+  beating.push(fileResources.use(await startScriptedAgent(controller, 'a', scanned, one)));
+  beating.push(fileResources.use(await startScriptedAgent(controller, 'b', scanned)));
 });
-after(async () => {
-  await agents.disposeAsync();
-  await controller?.[Symbol.asyncDispose]();
-});
-
 test('a fresh list asks every ready host, and names the one that does not answer', async () => {
   const { client } = controller;
   const all = await client.call('namespaceList', { query: { fresh: 'true' } });

@@ -122,8 +122,13 @@ export async function startScriptedAgent(
       connection.publish(subjects.answer(hostId, controllerId, requestId), encodeMessage('answer', { v: 1, requestId, data, error: null }));
     },
   });
-  await connection.flush();
-  await agent.hello();
+  try {
+    await connection.flush();
+    await agent.hello();
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
   return agent;
 }
 

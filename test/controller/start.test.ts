@@ -4,13 +4,14 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, statSync } from 'node
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import pg from 'pg';
 import { isSafeNatsVersion } from '#shared/nats-version.ts';
 import { createClient } from '#shared/client.ts';
 import { errorCatalogue } from '#shared/errors.ts';
 import type { ErrorCode } from '#shared/errors.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import type { TestNats } from '#test/support/nats.ts';
@@ -26,14 +27,9 @@ let nats: TestNats;
 let database: FreshDatabase;
 
 before(async () => {
-  nats = await startTestNats(dirs.root);
-  database = await freshDatabase();
+  nats = fileResources.use(await startTestNats(dirs.root));
+  database = fileResources.use(await freshDatabase());
 });
-after(async () => {
-  await database?.[Symbol.asyncDispose]();
-  await nats?.[Symbol.asyncDispose]();
-});
-
 function freshDir(): string {
   return mkdtempSync(join(dirs.root, 'c'));
 }

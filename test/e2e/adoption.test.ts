@@ -1,10 +1,11 @@
 /** SIGKILL of the agent: every sandbox runs on, the next agent adopts them all in 5 s, and their exit codes arrive. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type { Sandbox } from '#shared/resources.ts';
 import { startFleet, until } from '#test/support/fleet.ts';
 import type { Fleet } from '#test/support/fleet.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 
 leakCheck();
@@ -14,10 +15,8 @@ const adoptedMs = 5000;
 
 let fleet: Fleet;
 before(async () => {
-  fleet = await startFleet();
+  fleet = fileResources.use(await startFleet());
 });
-after(() => fleet[Symbol.asyncDispose]());
-
 /** Field 22 of /proc/<pid>/stat: with the pid, which process it is. */
 const startTicks = (pid: number | null) => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/s, '').split(' ')[20];
 const show = (sandbox: Sandbox) => fleet.client.call('sandboxShow', { params: { sandbox: sandbox.id } });

@@ -2,20 +2,19 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { createFaultPoints } from '#controller/fault-points.ts';
 import { startFleet } from '#test/support/fleet.ts';
 import type { Fleet } from '#test/support/fleet.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 
 leakCheck();
 
 let fleet: Fleet;
 before(async () => {
-  fleet = await startFleet();
+  fleet = fileResources.use(await startFleet());
 });
-after(() => fleet[Symbol.asyncDispose]());
-
 /** The kernel's answer, not the database's: processes on this host whose command line holds `marker` as `sleep`'s argument. */
 function commandsOnHost(marker: string): number {
   return readdirSync('/proc').filter((name) => {

@@ -1,20 +1,19 @@
 /** A database that was restored to a time before this boot: the agent, which only beats, is asked to say hello, and all is seen again. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import pg from 'pg';
 import { startFleet, until } from '#test/support/fleet.ts';
 import type { Fleet } from '#test/support/fleet.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 
 leakCheck();
 
 let fleet: Fleet;
 before(async () => {
-  fleet = await startFleet({ agentEnv: { NSFLEET_BEAT_INTERVAL_MS: '300', NSFLEET_SCAN_INTERVAL_MS: '60000' } });
+  fleet = fileResources.use(await startFleet({ agentEnv: { NSFLEET_BEAT_INTERVAL_MS: '300', NSFLEET_SCAN_INTERVAL_MS: '60000' } }));
 });
-after(() => fleet[Symbol.asyncDispose]());
-
 describe('a restored database', () => {
   it('learns of the boot and its namespaces again, and keeps the running sandbox', async () => {
     const sandbox = await fleet.client.call('sandboxCreate', { body: { name: 'kept', spec: { command: ['sleep', '600'] } } });

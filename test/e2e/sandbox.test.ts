@@ -1,21 +1,20 @@
 /** A sandbox from the CLI to the kernel and back, seen from inside and from the host's /proc. */
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { namespaceTypes } from '#shared/namespace.ts';
 import { Sandbox } from '#shared/resources.ts';
 import { startFleet, until } from '#test/support/fleet.ts';
 import type { Fleet } from '#test/support/fleet.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 
 leakCheck();
 
 let fleet: Fleet;
 before(async () => {
-  fleet = await startFleet();
+  fleet = fileResources.use(await startFleet());
 });
-after(() => fleet[Symbol.asyncDispose]());
-
 async function ok(args: string[], input?: string): Promise<string> {
   const { code, stdout, stderr } = await fleet.cli(args, input === undefined ? {} : { input });
   assert.equal(code, 0, `nsfleet ${args.join(' ')}\n${stdout}\n${stderr}`);

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { afterEach, before, beforeEach, test } from 'node:test';
 import type { Fd } from '#native/handles.ts';
 import { namespaceTypes } from '#shared/namespace.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { enterPlanOf, pidsOf, shellPlan, stateDirectory } from '#test/support/sandbox.ts';
 import { isAlive, loadShims, statusField } from '#test/support/shim.ts';
@@ -22,9 +23,8 @@ let init: number;
 let pidfd: Fd;
 
 before(async () => {
-  shims = await loadShims();
+  shims = fileResources.use(await loadShims());
 });
-after(() => shims[Symbol.asyncDispose]());
 beforeEach(async () => {
   // Symlinks that lead to descriptors which an entering process might hold.
   const links = 'for fd in 3 4 5 6 7 8; do ln -s /proc/self/fd/$fd /tmp/fd$fd; done;';

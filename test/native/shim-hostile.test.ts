@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { enterPlanOf, pidsOf, planOf, runToEnd, shellPlan, stateDirectory } from '#test/support/sandbox.ts';
 import { isAlive, loadShims } from '#test/support/shim.ts';
@@ -13,10 +14,8 @@ leakCheck();
 const dirs = temporaryDirectories();
 let shims: Shims;
 before(async () => {
-  shims = await loadShims();
+  shims = fileResources.use(await loadShims());
 });
-after(() => shims[Symbol.asyncDispose]());
-
 async function withSandbox(work: (sandbox: ShimRun, init: number) => Promise<void>): Promise<void> {
   const sandbox = shims.run(shellPlan('exec sleep 600'), stateDirectory(dirs.root));
   try {

@@ -1,9 +1,10 @@
 /** A sandbox as its own command sees it, and the same one as the host's /proc shows it. */
 import assert from 'node:assert/strict';
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { namespaceTypes } from '#shared/namespace.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { idRange, pidsOf, readLog, runToEnd, shellPlan, stateDirectory } from '#test/support/sandbox.ts';
 import { loadShims, statusField } from '#test/support/shim.ts';
@@ -13,10 +14,8 @@ leakCheck();
 const dirs = temporaryDirectories();
 let shims: Shims;
 before(async () => {
-  shims = await loadShims();
+  shims = fileResources.use(await loadShims());
 });
-after(() => shims[Symbol.asyncDispose]());
-
 async function inside(script: string): Promise<string> {
   const { stdout, stderr, lines } = await runToEnd(shims, shellPlan(script), dirs.root);
   assert.equal(stderr, '', lines.join('\n'));

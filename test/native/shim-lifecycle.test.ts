@@ -4,10 +4,11 @@ import { connect } from 'node:net';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import type { Plan } from '#shared/plan.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { testIdRange } from '#test/support/id-pool.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { pidsOf, planOf, readLog, runToEnd, shellPlan, stateDirectory } from '#test/support/sandbox.ts';
 import { isAlive, loadShims, statusField } from '#test/support/shim.ts';
@@ -19,10 +20,8 @@ leakCheck();
 const dirs = temporaryDirectories();
 let shims: Shims;
 before(async () => {
-  shims = await loadShims();
+  shims = fileResources.use(await loadShims());
 });
-after(() => shims[Symbol.asyncDispose]());
-
 function exitFile(state: string): string[] {
   return readFileSync(join(state, 'exit'), 'utf8').split('\n').slice(0, 3);
 }

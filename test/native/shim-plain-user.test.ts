@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { compileEnterPlan, compileSandboxPlan } from '#agent/sandbox/plan.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
@@ -26,6 +26,7 @@ import type { Plan } from '#shared/plan.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { pidsOf, readLog } from '#test/support/sandbox.ts';
 import { conversation, statusField } from '#test/support/shim.ts';
@@ -37,7 +38,7 @@ const dirs = temporaryDirectories();
 const owner = { uid: 65_534, gid: 65_534 };
 before(() => buildNative());
 const running: ShimRun[] = [];
-after(async () => {
+fileResources.defer(async () => {
   for (const run of running) run.send('kill');
   await Promise.all(running.map((run) => run.ended()));
 });

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findCompiler, run } from '#native/compiler.mjs';
 import { encodePlan } from '#native/plan-wire.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { enterPlanOf, planOf, runToEnd, shellPlan, stateDirectory } from '#test/support/sandbox.ts';
 import { loadShims } from '#test/support/shim.ts';
@@ -19,10 +20,8 @@ leakCheck();
 const dirs = temporaryDirectories();
 let shims: Shims;
 before(async () => {
-  shims = await loadShims();
+  shims = fileResources.use(await loadShims());
 });
-after(() => shims[Symbol.asyncDispose]());
-
 test('every mutation of every byte and every truncation', async () => {
   const sources = ['plan-decode.c', '../../native/shim/plan.c'].map((file) => fileURLToPath(new URL(`../fuzz/${file}`, import.meta.url)));
   const output = join(dirs.root, 'plan-decode');

@@ -16,10 +16,11 @@ import {
 } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { execFileSync } from 'node:child_process';
 import type { Plan } from '#shared/plan.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { idRange, planOf, runToEnd, stateDirectory } from '#test/support/sandbox.ts';
 import { loadShims } from '#test/support/shim.ts';
@@ -32,10 +33,8 @@ const dirs = temporaryDirectories();
 let shims: Shims;
 let made = 0;
 before(async () => {
-  shims = await loadShims();
+  shims = fileResources.use(await loadShims());
 });
-after(() => shims[Symbol.asyncDispose]());
-
 /** A root with the host's dash, ls and cat, and the libraries that they load. Its own directory is 0700. */
 function makeRoot(): string {
   made += 1;

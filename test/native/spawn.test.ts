@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
+import { fileResources } from '#test/support/file-scope.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Native } from '#native/binding.ts';
 import { Fd } from '#native/handles.ts';
@@ -11,18 +12,14 @@ import { NativeError } from '#native/native-error.ts';
 import type { Child, ChildExit } from '#native/types.ts';
 import { builtNative, compile, openDescriptors, temporaryDirectory } from './fixture.ts';
 
-const directory = temporaryDirectory();
+const directory = fileResources.use(temporaryDirectory());
 let native: Native;
 let program: Fd;
 
 before(async () => {
   native = await builtNative();
   program = native.sealProgram(await compile('fd-probe.c', directory.path));
-});
-
-after(() => {
-  program.close();
-  directory[Symbol.dispose]();
+  fileResources.defer(() => program.close());
 });
 
 async function end(child: Child): Promise<ChildExit> {

@@ -230,8 +230,13 @@ export async function startAgentProcess(
   });
   closeSync(log);
   const exited = once(child, 'exit') as Promise<[number | null, string | null]>;
-  await until('hello of the agent', () => side.hellos.length > before || child.exitCode !== null);
-  assert.equal(child.exitCode, null, `the agent ended; see ${root}/${hostId}.log`);
+  try {
+    await until('hello of the agent', () => side.hellos.length > before || child.exitCode !== null);
+    assert.equal(child.exitCode, null, `the agent ended; see ${root}/${hostId}.log`);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
   return {
     pid: child.pid ?? -1,
     hostId,

@@ -5,6 +5,12 @@
 import { AsyncResource } from 'node:async_hooks';
 import { after } from 'node:test';
 
+/**
+ * What a file starts for all of its tests: disposed of when the file ends, before what is given to `afterFile`, the last first; also where
+ * its set-up failed half-way or one of them cannot be disposed of. (An `after` that throws keeps those behind it from running.)
+ */
+export const fileResources = new AsyncDisposableStack();
+
 const works: (() => void | Promise<void>)[] = [];
 
 /** Runs `work` after the hooks that the file itself registers, in the order of the calls. */
@@ -24,6 +30,7 @@ after(() => {
 
 async function runAll(): Promise<void> {
   const failures: unknown[] = [];
+  works.unshift(() => fileResources.disposeAsync());
   for (let work = works.shift(); work !== undefined; work = works.shift()) {
     try {
       await work();

@@ -57,8 +57,9 @@ export type Fleet = AsyncDisposable & {
 /** Call it in `before`, after `leakCheck()`. `agentEnv` is for every agent. */
 export async function startFleet(options: { hosts?: number; agentEnv?: Record<string, string> } = {}): Promise<Fleet> {
   const { root, env: xdg } = temporaryDirectories();
-  const database = await freshDatabase();
-  const nats = await startTestNats(root);
+  await using opened = new AsyncDisposableStack();
+  const database = opened.use(await freshDatabase());
+  const nats = opened.use(await startTestNats(root));
   const tokenFile = join(root, 'token');
   const token = `nsf_${randomBytes(32).toString('base64url')}`;
   writeFileSync(tokenFile, token, { mode: 0o600 });
@@ -128,11 +129,10 @@ export async function startFleet(options: { hosts?: number; agentEnv?: Record<st
         .join('\n'),
     );
     for (const part of [...agents, controller]) await part.end('SIGKILL');
-    await nats[Symbol.asyncDispose]();
-    await database[Symbol.asyncDispose]();
     throw error;
   }
 
+  const servers = opened.move();
   return {
     root,
     tokenFile,
@@ -150,10 +150,12 @@ export async function startFleet(options: { hosts?: number; agentEnv?: Record<st
       return client;
     },
     async [Symbol.asyncDispose]() {
-      await removeSandboxes(client);
-      for (const part of [...agents, controller]) await part.end('SIGTERM');
-      await nats[Symbol.asyncDispose]();
-      await database[Symbol.asyncDispose]();
+      await using _ = servers;
+      try {
+        await removeSandboxes(client);
+      } finally {
+        for (const part of [...agents, controller]) await part.end('SIGTERM');
+      }
     },
   };
 }

@@ -27,13 +27,14 @@ export async function startTestNats(root: string): Promise<TestNats> {
   const binary = await findNatsServer(process.env, directories(process.env).cache, () => undefined);
   const keysDir = join(root, 'nats-keys');
   const keys = ensureNatsKeys(keysDir);
-  const { part, url } = await startNatsServer(
-    binary,
-    keys,
-    { runtime: join(root, 'run'), log: join(root, 'log') },
-    process.env,
-    () => undefined,
-  );
+  const dirs = { runtime: join(root, 'run'), log: join(root, 'log') };
+  await using opened = new AsyncDisposableStack();
+  const { part, url } = await startNatsServer(binary, keys, dirs, process.env, (started) => {
+    opened.defer(async () => {
+      await endProcess(started, 'SIGTERM', 5000);
+    });
+  });
+  opened.move();
   const agentCredentials = async (hostId: string) => {
     const key = createUserKey();
     return credentialsText(await agentUserJwt(keys, hostId, key.publicKey), key.seed);

@@ -16,12 +16,19 @@ export async function startTestPostgres(root: string): Promise<{ url: string; st
     passwordFile: join(root, 'postgres-password'),
     settings: { fsync: 'off', synchronous_commit: 'on', full_page_writes: 'off' },
   };
+  const dirs = { runtime: join(root, 'run'), log: join(root, 'log') };
+  await using opened = new AsyncDisposableStack();
   const { part, url } = await startPostgres(
     cluster,
-    { runtime: join(root, 'run'), log: join(root, 'log') },
+    dirs,
     () => undefined,
-    () => undefined,
+    (started) => {
+      opened.defer(async () => {
+        await endProcess(started, 'SIGINT', postgresGraceMs);
+      });
+    },
   );
+  opened.move();
   // Over TCP: a test may change any part of the address, and an address with a socket has its host in two places.
   const tcp = new URL(url);
   tcp.hostname = '127.0.0.1';

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { after, afterEach, before, test } from 'node:test';
+import { afterEach, before, test } from 'node:test';
 import type { DesiredPlacement } from '#shared/sandbox.ts';
 import { desired, range, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import type { AgentProcess, ControllerSide } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import type { TestNats } from '#test/support/nats.ts';
@@ -23,8 +24,8 @@ const made: DesiredPlacement[] = [];
 
 before(async () => {
   ({ root } = temporaryDirectories());
-  nats = await startTestNats(root);
-  side = await startControllerSide(nats);
+  nats = fileResources.use(await startTestNats(root));
+  side = fileResources.use(await startControllerSide(nats));
 });
 afterEach(async () => {
   side.do(
@@ -35,11 +36,6 @@ afterEach(async () => {
   assert.deepEqual(readdirSync(join(root, host, 'placements')), []);
   await agent.end('SIGTERM');
 });
-after(async () => {
-  await side[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
-
 const stateFile = (placementId: string) => join(root, host, 'placements', placementId, 'state');
 const start = async () => {
   agent = await startAgentProcess(side, nats, root, host);

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { namespaceTypes } from '#shared/namespace.ts';
 import { desired, range, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import type { AgentProcess, ControllerSide } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import type { TestNats } from '#test/support/nats.ts';
@@ -21,16 +22,13 @@ let agent: AgentProcess;
 
 before(async () => {
   ({ root } = temporaryDirectories());
-  nats = await startTestNats(root);
-  side = await startControllerSide(nats);
+  nats = fileResources.use(await startTestNats(root));
+  side = fileResources.use(await startControllerSide(nats));
   agent = await startAgentProcess(side, nats, root, host);
+  fileResources.defer(async () => {
+    await agent.end('SIGTERM');
+  });
 });
-after(async () => {
-  await agent.end('SIGTERM');
-  await side[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
-
 const directory = (placementId: string) => join(root, host, 'placements', placementId);
 
 async function remove(placement: ReturnType<typeof desired>): Promise<void> {

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { asNobody, nobody } from '#test/support/as-nobody.ts';
 import { desired, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import type { AgentProcess, ControllerSide } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import type { TestNats } from '#test/support/nats.ts';
@@ -25,11 +26,12 @@ let agent: AgentProcess;
 
 before(async () => {
   const { root } = temporaryDirectories();
-  nats = await startTestNats(root);
-  side = await startControllerSide(nats);
+  nats = fileResources.use(await startTestNats(root));
+  side = fileResources.use(await startControllerSide(nats));
   // Root's own cache is closed to that user.
   directory = mkdtempSync(join(tmpdir(), 'nsfleet-plain-'));
   ownDirectory(directory);
+  fileResources.defer(() => rmSync(directory, { recursive: true, force: true }));
   const credentials = join(directory, 'creds');
   copyFileSync(await nats.agentCredentialsFile(host), credentials);
   for (const path of [directory, credentials]) if (isRoot) chownSync(path, uid, uid);
@@ -43,14 +45,10 @@ before(async () => {
     NODE_COMPILE_CACHE: '',
   };
   agent = await startAgentProcess(side, nats, root, host, env, isRoot ? asNobody(place, ['agent/main.ts']) : undefined);
+  fileResources.defer(async () => {
+    await agent.end('SIGTERM');
+  });
 });
-after(async () => {
-  await agent?.end('SIGTERM');
-  await side?.[Symbol.asyncDispose]();
-  await nats?.[Symbol.asyncDispose]();
-  rmSync(directory, { recursive: true, force: true });
-});
-
 test('says what it is and what it lacks', async () => {
   const { host: hello } = side.hellos[0]!;
   assert.equal(hello.facts.privileged, false);

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { creditPayload } from '#shared/frames.ts';
 import type { Frame } from '#shared/frames.ts';
 import type { ExecRequest } from '#shared/messages.ts';
 import { desired, range, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import type { AgentProcess, ClientStream, ControllerSide } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import type { TestNats } from '#test/support/nats.ts';
@@ -23,20 +24,19 @@ let agent: AgentProcess;
 
 before(async () => {
   ({ root } = temporaryDirectories());
-  nats = await startTestNats(root);
-  side = await startControllerSide(nats);
+  nats = fileResources.use(await startTestNats(root));
+  side = fileResources.use(await startControllerSide(nats));
   agent = await startAgentProcess(side, nats, root, host);
+  fileResources.defer(async () => {
+    await agent.end('SIGTERM');
+  });
+  fileResources.defer(async () => {
+    side.do(host, [{ ...placement, generation: 9, wanted: 'removed' }]);
+    await side.status(placement.placementId, ({ state }) => state === 'removed');
+  });
   side.do(host, [placement]);
   await side.status(placement.placementId, ({ state }) => state === 'running');
 });
-after(async () => {
-  side.do(host, [{ ...placement, generation: 9, wanted: 'removed' }]);
-  await side.status(placement.placementId, ({ state }) => state === 'removed');
-  await agent.end('SIGTERM');
-  await side[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
-});
-
 async function exec(command: string[], more: Partial<ExecRequest> = {}): Promise<ClientStream> {
   const stream = side.stream(host);
   const answer = await side.ask(host, {

@@ -3,10 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { exitCodeRows } from '#controller/cli/exit-codes.ts';
 import { errorCatalogue } from '#shared/errors.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startFleet, writeStack } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
@@ -18,10 +19,8 @@ const dirs = temporaryDirectories();
 const empty = temporaryDirectories();
 let fleet: Fleet;
 before(async () => {
-  fleet = await startFleet(dirs);
+  fleet = fileResources.use(await startFleet(dirs));
 });
-after(() => fleet[Symbol.asyncDispose]());
-
 const everyCommand = [
   ['host', 'ls'],
   ['host', 'show', 'h'],

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import type { Sandbox } from '#shared/resources.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startFleet } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
@@ -12,10 +13,8 @@ leakCheck();
 const dirs = temporaryDirectories();
 let fleet: Fleet;
 before(async () => {
-  fleet = await startFleet(dirs);
+  fleet = fileResources.use(await startFleet(dirs));
 });
-after(() => fleet[Symbol.asyncDispose]());
-
 const run = (...argv: string[]) => cliProcess(dirs.env, 'sandbox', 'run', ...argv);
 const named = (name: string): Sandbox | undefined => fleet.sandboxes.all().find((sandbox) => sandbox.name === name);
 const deaf = ['sh', '-c', 'trap "" HUP TERM INT; echo ready; while :; do sleep 0.05; done'];

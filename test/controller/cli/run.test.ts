@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startFleet } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
@@ -13,10 +14,8 @@ leakCheck();
 const dirs = temporaryDirectories();
 let fleet: Fleet;
 before(async () => {
-  fleet = await startFleet(dirs);
+  fleet = fileResources.use(await startFleet(dirs));
 });
-after(() => fleet[Symbol.asyncDispose]());
-
 const run = (...argv: string[]) => cli(dirs.env, 'sandbox', ...argv);
 const named = (name: string): Sandbox => fleet.sandboxes.all().find((sandbox) => sandbox.name === name)!;
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { NsfleetError } from '#shared/errors.ts';
 import { namespaceTypes } from '#shared/namespace.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { hostFixture, namespaceFixture, sandboxFixture, seen } from './fixtures.ts';
 import { startFleet } from './fleet.ts';
@@ -13,10 +14,8 @@ leakCheck();
 const dirs = temporaryDirectories();
 let fleet: Fleet;
 before(async () => {
-  fleet = await startFleet(dirs);
+  fleet = fileResources.use(await startFleet(dirs));
 });
-after(() => fleet[Symbol.asyncDispose]());
-
 const lines = (text: string) => text.split('\n').slice(0, -1);
 const run = (...argv: string[]) => cli(dirs.env, ...argv);
 const json = async (...argv: string[]): Promise<Record<string, unknown>> => {

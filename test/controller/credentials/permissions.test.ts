@@ -1,6 +1,6 @@
 /** What an agent's and a controller's credentials allow, asked of a real nats-server; the second witness hears everything. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { encodeUser } from '@nats-io/jwt';
 import { createUser, fromPublic } from '@nats-io/nkeys';
 import fc from 'fast-check';
@@ -9,6 +9,7 @@ import type { NatsConnection } from 'nats';
 import { agentPermissions } from '#controller/credentials/permissions.ts';
 import { agentUserJwt, createUserKey } from '#controller/credentials/users.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import type { TestNats } from '#test/support/nats.ts';
@@ -21,17 +22,15 @@ let controller: NatsConnection;
 let witness: NatsConnection;
 
 before(async () => {
-  nats = await startTestNats(dirs.root);
+  nats = fileResources.use(await startTestNats(dirs.root));
   agent = await join(await nats.agentCredentials('h1'));
+  fileResources.defer(() => agent.close());
   controller = await join(await nats.controllerCredentials());
+  fileResources.defer(() => controller.close());
   const user = createUser();
   const jwt = await encodeUser('witness', user, fromPublic(nats.keys.account), {}, { signer: nats.keys.signer });
   witness = await connect({ servers: nats.url, authenticator: jwtAuthenticator(jwt, user.getSeed()) });
-});
-
-after(async () => {
-  await Promise.all([agent, controller, witness].map((connection) => connection?.close()));
-  await nats?.[Symbol.asyncDispose]();
+  fileResources.defer(() => witness.close());
 });
 
 function join(credentials: string): Promise<NatsConnection> {

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { connect as connectSocket } from 'node:net';
 import { once } from 'node:events';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { ErrorBody, api, requestMaxBytes, routePath, sockets } from '#shared/api.ts';
 import { errorCatalogue } from '#shared/errors.ts';
 import type { ErrorCode } from '#shared/errors.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestController } from '../running.ts';
 import type { TestController } from '../running.ts';
@@ -17,12 +18,8 @@ const dirs = temporaryDirectories();
 let controller: TestController;
 
 before(async () => {
-  controller = await startTestController(dirs);
+  controller = fileResources.use(await startTestController(dirs));
 });
-after(async () => {
-  await controller?.[Symbol.asyncDispose]();
-});
-
 type Call = { method?: string; token?: string | null; body?: string; headers?: Record<string, string> };
 
 async function call(path: string, { method = 'GET', token = controller.token, body, headers = {} }: Call = {}) {

@@ -1,12 +1,13 @@
 /** The bridge between a WebSocket and an agent's stream: data both ways at the pace of the slower, and every way to end. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { creditPayload, decodeFrame, encodeFrame, framePayloadMaxBytes, initialCreditBytes, readCredit, slices } from '#shared/frames.ts';
 import type { Frame, FrameKind } from '#shared/frames.ts';
 import { subjects } from '#shared/messages.ts';
 import type { Question } from '#shared/messages.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestController } from '../running.ts';
 import type { TestController } from '../running.ts';
@@ -31,21 +32,18 @@ type Side = {
 let latest = Promise.withResolvers<Side>();
 
 before(async () => {
-  controller = await startTestController(dirs);
-  agent = await startScriptedAgent(controller, 'h1', {
-    answer(question) {
-      if (question.type !== 'exec' && question.type !== 'logs') return undefined;
-      latest.resolve(side(question));
-      return {};
-    },
-  });
+  controller = fileResources.use(await startTestController(dirs));
+  agent = fileResources.use(
+    await startScriptedAgent(controller, 'h1', {
+      answer(question) {
+        if (question.type !== 'exec' && question.type !== 'logs') return undefined;
+        latest.resolve(side(question));
+        return {};
+      },
+    }),
+  );
   await controller.client.call('sandboxCreate', { body: { name: 'box', spec: { command: ['sleep'] } } });
 });
-after(async () => {
-  await agent?.[Symbol.asyncDispose]();
-  await controller?.[Symbol.asyncDispose]();
-});
-
 function side(question: Question & { streamId: string }): Side {
   let sequence = 0;
   const made: Side = {

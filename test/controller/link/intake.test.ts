@@ -1,9 +1,10 @@
 /** What an agent may say, against a real server and a real controller: everything else is refused with a code, and nothing breaks. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeReply, encodeMessage, messageMaxBytes, subjects } from '#shared/messages.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestController } from '../running.ts';
 import type { TestController } from '../running.ts';
@@ -16,14 +17,9 @@ let controller: TestController;
 let agent: ScriptedAgent;
 
 before(async () => {
-  controller = await startTestController(dirs);
-  agent = await startScriptedAgent(controller, 'h1');
+  controller = fileResources.use(await startTestController(dirs));
+  agent = fileResources.use(await startScriptedAgent(controller, 'h1'));
 });
-after(async () => {
-  await agent?.[Symbol.asyncDispose]();
-  await controller?.[Symbol.asyncDispose]();
-});
-
 const text = (value: unknown) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
 const report = (change: object = {}) => ({
   v: 1,

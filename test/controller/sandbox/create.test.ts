@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import type { SandboxRequest } from '#shared/sandbox.ts';
 import type { z } from 'zod';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestController } from '../running.ts';
 import type { TestController } from '../running.ts';
 import { startScriptedAgent } from '../scripted-agent.ts';
-import type { ScriptedAgent } from '../scripted-agent.ts';
 
 leakCheck();
 const dirs = temporaryDirectories();
 let controller: TestController;
-let agent: ScriptedAgent;
 
 const commandNotFound = {
   code: 'COMMAND_NOT_FOUND',
@@ -25,24 +24,21 @@ const commandNotFound = {
 };
 
 before(async () => {
-  controller = await startTestController(dirs);
-  agent = await startScriptedAgent(controller, 'h1', {
-    become: ({ spec }) => {
-      if (spec.command[0] === 'nope') return { state: 'failed', error: commandNotFound };
-      if (spec.command[0] === 'silent') return null;
-      return { state: 'running' };
-    },
-    answer: (question) =>
-      question.type === 'plan'
-        ? { plan: { version: 1 }, lines: [`mount for ${question.name}`, JSON.stringify(question.idRange)] }
-        : undefined,
-  });
+  controller = fileResources.use(await startTestController(dirs));
+  fileResources.use(
+    await startScriptedAgent(controller, 'h1', {
+      become: ({ spec }) => {
+        if (spec.command[0] === 'nope') return { state: 'failed', error: commandNotFound };
+        if (spec.command[0] === 'silent') return null;
+        return { state: 'running' };
+      },
+      answer: (question) =>
+        question.type === 'plan'
+          ? { plan: { version: 1 }, lines: [`mount for ${question.name}`, JSON.stringify(question.idRange)] }
+          : undefined,
+    }),
+  );
 });
-after(async () => {
-  await agent?.[Symbol.asyncDispose]();
-  await controller?.[Symbol.asyncDispose]();
-});
-
 const request = (command: string, change: Partial<z.input<typeof SandboxRequest>> = {}) => ({ spec: { command: [command] }, ...change });
 
 test('a sandbox is created, is shown with its decision, is stopped and removed', async () => {

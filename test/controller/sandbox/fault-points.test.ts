@@ -6,12 +6,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { createFaultPoints } from '#controller/fault-points.ts';
 import { createClient } from '#shared/client.ts';
 import type { Client } from '#shared/client.ts';
 import type { DesiredPlacement } from '#shared/sandbox.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import type { TestNats } from '#test/support/nats.ts';
@@ -32,29 +33,25 @@ const started = new Map<string, DesiredPlacement>();
 
 before(async () => {
   mkdirSync(dir);
-  nats = await startTestNats(dirs.root);
-  database = await freshDatabase();
+  nats = fileResources.use(await startTestNats(dirs.root));
+  database = fileResources.use(await freshDatabase());
   await withController({}, async (client) => {
-    agent = await startScriptedAgent(
-      { client, nats },
-      'h1',
-      {
-        become: (desired) => {
-          started.set(desired.placementId, desired);
-          return { state: 'running' };
+    agent = fileResources.use(
+      await startScriptedAgent(
+        { client, nats },
+        'h1',
+        {
+          become: (desired) => {
+            started.set(desired.placementId, desired);
+            return { state: 'running' };
+          },
         },
-      },
-      // One slot for each sandbox of this file: a second one of any request would not fit.
-      { capacity: { sandboxes: createFaultPoints.length + 1, idRanges: createFaultPoints.length + 1 } },
+        // One slot for each sandbox of this file: a second one of any request would not fit.
+        { capacity: { sandboxes: createFaultPoints.length + 1, idRanges: createFaultPoints.length + 1 } },
+      ),
     );
   });
 });
-after(async () => {
-  await agent?.[Symbol.asyncDispose]();
-  await database?.[Symbol.asyncDispose]();
-  await nats?.[Symbol.asyncDispose]();
-});
-
 /** Controllers come and go here for longer than a host counts as ready without a heartbeat. */
 async function untilReady(client: Client): Promise<void> {
   for (;;) {

@@ -7,13 +7,14 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { createClient } from '#shared/client.ts';
 import { errorCatalogue } from '#shared/errors.ts';
 import { Stack } from '#shared/stack.ts';
 import { identify, isAlive } from '#controller/up/identity.ts';
 import type { TestDirectories } from '#test/support/dirs.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import { freshDatabase } from '#test/support/postgres.ts';
@@ -29,7 +30,7 @@ const startMs = 60_000;
 
 type Up = { output(): string; pid: number; until(text: string): Promise<void>; ended: Promise<number | null> };
 const running = new Set<Up>();
-after(() => {
+fileResources.defer(() => {
   for (const up of running) process.kill(up.pid, 'SIGKILL');
 });
 
