@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
+import { filesOf, kindNames } from './runner/kinds.ts';
 import { violations } from './support/architecture.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -21,6 +22,15 @@ test('the source keeps the rules of the house', () => {
 
 test('the lock holds no address of a registry', () => {
   assert.doesNotMatch(readFileSync(`${root}/package-lock.json`, 'utf8'), /"resolved"|https?:\/\/[^"]*\.tgz/);
+});
+
+test('each kind of tests that has files has its script, and its short round in .ci/run', () => {
+  const { scripts } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { scripts: Record<string, string> };
+  const rounds = readFileSync(`${root}/.ci/run`, 'utf8').split('\n');
+  for (const kind of kindNames.filter((name) => name !== 'default' && filesOf(name, root).length > 0)) {
+    assert.equal(scripts[`test:${kind}`], `node test/run.mjs --kind ${kind}`);
+    assert.ok(rounds.includes(`npm run test:${kind} -- --short`), `.ci/run lacks: npm run test:${kind} -- --short`);
+  }
 });
 
 const broken: Record<string, { path: string; text: string }[]> = {

@@ -1,4 +1,4 @@
-// `npm test [-- file …]`: sets up what is missing, then runs test/suite.ts on the Node 24 of the checkout.
+// `npm test [-- word …]`: sets up what is missing, then runs test/suite.ts on the Node 24 of the checkout; `npm run test:<kind>` with --kind.
 // `npm run bench [-- …]` comes here too, with --program test/bench/main.ts.
 const major = Number(process.versions.node.split('.')[0]);
 if (major < 20) {

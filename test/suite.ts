@@ -1,41 +1,81 @@
-/** The whole suite, or the files named by the arguments: one Postgres for all of them, two test files at a time. */
-import { spawn } from 'node:child_process';
-import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** A kind's test files, or those of them that are named by the arguments: one Postgres for all, some files at a time. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { findNatsServer } from '#controller/up/nats-find.ts';
 import { progress } from '#controller/up/progress.ts';
 import { directories } from '#shared/config.ts';
+import { filesOf, kindNames, kindOf } from './runner/kinds.ts';
+import type { Kind } from './runner/kinds.ts';
+import { runFiles } from './runner/run-files.ts';
 import { testBase } from './support/own-directories.ts';
 import { databaseUrlFileVariable, startTestPostgres } from './support/postgres-server.ts';
 import { removeStale } from './support/stale.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-/** The machine that this must run on has two cores, and most files start processes of their own. */
-const filesAtOnce = 2;
-/** One test; the slowest starts the whole stack several times. */
-const testMs = 180_000;
+/** After its last test a file's hooks end what it started; the slowest wait 6 s for leaks to settle. */
+const quietMs = 60_000;
 
-/** Files whose path holds one of the words, all of them where there is none. */
-function chooseFiles(words: readonly string[]): string[] {
-  const all = globSync('test/**/*.test.ts', { cwd: root }).toSorted();
-  const chosen = words.length === 0 ? all : all.filter((file) => words.some((word) => file.includes(word)));
-  if (chosen.length > 0) return chosen;
-  process.stderr.write(`no test file's path holds ${words.join(' or ')}; there are:\n  ${all.join('\n  ')}\n`);
-  process.exit(2);
+type Request = { root: string; files: string[]; kind: Kind; short: boolean };
+
+/** `[--kind K] [--short] [--root DIR] [word…]`: the kind's files whose path holds one of the words, all of them where there is none. */
+function parseRequest(args: readonly string[]): Request {
+  const { values, positionals: words } = parseArgs({
+    args: [...args],
+    options: {
+      kind: { type: 'string', default: 'default' },
+      short: { type: 'boolean', default: false },
+      root: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) },
+    },
+    allowPositionals: true,
+  });
+  const kind = kindOf(values.kind);
+  if (kind === undefined) throw new Error(`no kind ${values.kind}; there are: ${kindNames.join(', ')}`);
+  const all = filesOf(values.kind, values.root);
+  if (all.length === 0) throw new Error(`kind ${values.kind} has no files: test/${values.kind}/ holds no *.test.ts`);
+  const files = words.length === 0 ? all : all.filter((file) => words.some((word) => file.includes(word)));
+  if (files.length === 0) throw new Error(`no test file's path holds ${words.join(' or ')}; there are:\n  ${all.join('\n  ')}`);
+  return { root: values.root, files, kind, short: values.short };
 }
 
-async function main(): Promise<void> {
+/** Aborted by the first signal, or when the launcher is gone. Ends the process with the signal's code. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      process.exitCode = 128 + constants.signals[signal];
+      stop.abort();
+    });
+  process.once('disconnect', () => stop.abort());
+  return stop.signal;
+}
+
+async function main({ root, files, kind, short }: Request): Promise<void> {
   const say = progress(process.stderr);
-  const files = chooseFiles(process.argv.slice(2));
+  const stop = stopSignal();
   await removeStale();
   const dir = mkdtempSync(join(testBase(), 'run'));
   const [postgres] = await Promise.all([startTestPostgres(dir), findNatsServer(process.env, directories(process.env).cache, say)]);
   try {
     const urlFile = join(dir, 'database-url');
     writeFileSync(urlFile, `${postgres.url}\n`, { mode: 0o600 });
-    say(`${files.length} test files, ${filesAtOnce} at a time`);
-    process.exitCode = await runTests(files, { [databaseUrlFileVariable]: urlFile });
+    say(`${files.length} test files, ${kind.filesAtOnce} at a time`);
+    const passed = await runFiles(files, {
+      ...kind,
+      root,
+      quietMs,
+      stop,
+      print: (text) => process.stdout.write(text),
+      env: {
+        ...process.env,
+        [databaseUrlFileVariable]: urlFile,
+        ...(short ? { NSFLEET_TEST_SHORT: '1' } : {}),
+        // The report is made where its output is not a terminal.
+        ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}),
+      },
+    });
+    process.exitCode ??= passed ? 0 : 1;
   } finally {
     await postgres.stop();
     rmSync(dir, { recursive: true, force: true });
@@ -43,22 +83,12 @@ async function main(): Promise<void> {
   }
 }
 
-function runTests(files: readonly string[], env: Record<string, string>): Promise<number> {
-  // A file whose set-up failed may hold open what it would have closed: the leak check has told by then, and the others must not wait.
-  const args = [
-    '--test',
-    '--test-force-exit',
-    `--test-concurrency=${filesAtOnce}`,
-    `--test-timeout=${testMs}`,
-    '--test-reporter=spec',
-    ...files,
-  ];
-  const child = spawn(process.execPath, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'] });
-  const stop = () => child.kill('SIGTERM');
-  for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect'] as const) process.once(event, stop);
-  return new Promise((resolve) => {
-    child.once('exit', (code) => resolve(code ?? 1));
-  });
+let request: Request | null = null;
+try {
+  request = parseRequest(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 2;
+  if (process.connected) process.disconnect();
 }
-
-await main();
+if (request !== null) await main(request);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { directories } from '#shared/config.ts';
 import type { Directories } from '#shared/config.ts';
 import { afterFile } from './file-scope.ts';
-import { ownDirectory, testBase } from './own-directories.ts';
+import { directoryPrefix, ownDirectory, testBase } from './own-directories.ts';
 
 export type TestDirectories = Directories & {
   /** holds all the others, and whatever a test wants to put there */
@@ -16,7 +16,7 @@ export type TestDirectories = Directories & {
 /** Names stay short: sun_path holds 107 bytes. Removed after the file's tests, whether they passed or not. */
 export function temporaryDirectories(): TestDirectories {
   mkdirSync(testBase(), { recursive: true, mode: 0o700 });
-  const root = mkdtempSync(join(testBase(), 't'));
+  const root = mkdtempSync(join(testBase(), directoryPrefix(process.pid)));
   ownDirectory(root);
   afterFile(() => {
     rmSync(root, { recursive: true, force: true, maxRetries: 3 });

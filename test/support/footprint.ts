@@ -1,14 +1,12 @@
 /** What this process, and what it started, occupy on the host right now: the two sides that leaks.ts compares. */
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { identify } from '#controller/up/identity.ts';
 import { ownDirectories, testBase } from './own-directories.ts';
+import { belongingTo, commandOf } from './process-tree.ts';
+import type { Marker } from './process-tree.ts';
 
 /** Each is a list of lines that a person can act on. */
 export type Footprint = Record<'processes' | 'descriptors' | 'mounts' | 'cgroups' | 'links' | 'directories', string[]>;
-
-/** Set in this process's environment, and so in that of all it starts: `<variable>=<value>`. */
-export type Marker = { variable: string; value: string };
 
 export function footprint(marker: Marker): Footprint {
   return {
@@ -21,45 +19,8 @@ export function footprint(marker: Marker): Footprint {
   };
 }
 
-/** Children of children too, and those that a dead parent left: they carry the marker, or hold a file below this file's directory. */
 function processes(marker: Marker): string[] {
-  const all = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-  const parents = new Map(all.map((pid) => [pid, parentOf(pid)]));
-  const roots = ownDirectories();
-  return all
-    .filter((pid) => pid !== process.pid && identify(pid) !== null)
-    .filter((pid) => descends(pid, parents) || carries(pid, marker) || roots.some((root) => holdsBelow(pid, root)))
-    .map(
-      (pid) =>
-        `${pid} ${readText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim() || readText(`/proc/${pid}/comm`).trim()} (${namespacesOf(pid)})`,
-    );
-}
-
-function descends(pid: number, parents: ReadonlyMap<number, number>): boolean {
-  for (let at = parents.get(pid) ?? 0, depth = 0; at > 1 && depth < 64; at = parents.get(at) ?? 0, depth += 1) {
-    if (at === process.pid) return true;
-  }
-  return false;
-}
-
-function parentOf(pid: number): number {
-  const stat = readText(`/proc/${pid}/stat`);
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? 0);
-}
-
-function carries(pid: number, marker: Marker): boolean {
-  return readText(`/proc/${pid}/environ`).split('\0').includes(`${marker.variable}=${marker.value}`);
-}
-
-/** A shim has an empty environment and outlives its parent; what it keeps open is its sandbox's state directory. */
-function holdsBelow(pid: number, root: string): boolean {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).some((fd) => link(`/proc/${pid}/fd/${fd}`).startsWith(`${root}/`));
-  } catch {
-    return false;
-  }
+  return belongingTo(process.pid, marker, ownDirectories()).map((pid) => `${pid} ${commandOf(pid)} (${namespacesOf(pid)})`);
 }
 
 /** Only those that are not ours: what a leaked process keeps alive beside itself. */

@@ -8,6 +8,11 @@ export function testBase(): string {
   return join(directories(process.env).cache, 'test');
 }
 
+/** What the names of the directories of a test file's process begin with: who ends that process can find them. */
+export function directoryPrefix(pid: number): string {
+  return `t${pid.toString(36)}-`;
+}
+
 const made = new Set<string>();
 
 export function ownDirectory(path: string): void {
