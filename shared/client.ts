@@ -1,6 +1,7 @@
 /** The typed client of the HTTP contract: the one place of shared/ that does I/O. Used by the CLI, `npm start` and tests. */
+import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { z } from 'zod';
 import { ErrorBody, api, routePath } from './api.ts';
@@ -14,7 +15,7 @@ export type Call<N extends RouteName> = {
   params?: Part<N, 'params'>;
   query?: Part<N, 'query'>;
   body?: Part<N, 'body'>;
-  /** Repeat a call with the same key as often as needed: it happens once. */
+  /** Repeat a call with the same key as often as needed: it happens once. Default: a key for this call alone. */
   idempotencyKey?: string;
   signal?: AbortSignal;
 };
@@ -39,7 +40,8 @@ export function createClient(baseUrl: string, token: string): Client {
       const url = addressOf(baseUrl, route, call.params ?? {}, call.query ?? {});
       const response = await request(url, {
         method: route.method,
-        headers: { ...headers, ...(call.idempotencyKey === undefined ? {} : { 'idempotency-key': call.idempotencyKey }) },
+        // Always one, because `exchange` may ask again.
+        headers: { ...headers, ...(route.method === 'POST' ? { 'idempotency-key': call.idempotencyKey ?? randomUUID() } : {}) },
         body: call.body,
         signal: call.signal,
       });
@@ -54,8 +56,8 @@ export function createClient(baseUrl: string, token: string): Client {
       });
     },
     async raw(path) {
-      const { status, text } = await request(new URL(path, baseUrl), { method: 'GET', headers });
-      return new Response(text, { status });
+      const { status, headers: told, text } = await request(new URL(path, baseUrl), { method: 'GET', headers });
+      return new Response(text, { status, headers: Object.entries(told).map(([name, value]) => [name, String(value)]) });
     },
   };
 }
@@ -74,23 +76,35 @@ function texts(values: Values): Record<string, string> {
 }
 
 type Asked = { method: string; headers: Record<string, string>; body?: unknown; signal?: AbortSignal | undefined };
-type Answered = { status: number; text: string };
+type Answered = { status: number; headers: IncomingHttpHeaders; text: string };
 
-/** By node:http, on connections that are kept: fetch() takes half a millisecond more for each call, and ten more to be loaded. */
-async function request(url: URL, { method, headers, body, signal }: Asked): Promise<Answered> {
+async function request(url: URL, asked: Asked): Promise<Answered> {
+  try {
+    return await exchange(url, asked);
+  } catch (cause) {
+    asked.signal?.throwIfAborted();
+    throw new NsfleetError('NOT_RUNNING', { attempted: 'reach the controller at', target: url.origin, reason: errorText(cause), cause });
+  }
+}
+
+/**
+ * By node:http, on connections that are kept: fetch() takes half a millisecond more for each call, and ten more to be loaded. A server closes
+ * what was idle for long, perhaps in this moment: then once more on a new connection, which is safe because every call may be repeated.
+ */
+async function exchange(url: URL, { method, headers, body, signal }: Asked, again = true): Promise<Answered> {
   const content = body === undefined ? null : Buffer.from(JSON.stringify(body));
   const sized = content === null ? {} : { 'content-type': 'application/json', 'content-length': content.length };
   const open = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  const sent = open(url, { method, headers: { ...headers, ...sized }, ...(signal === undefined ? {} : { signal }) });
   try {
     return await new Promise((resolve, reject) => {
-      const sent = open(url, { method, headers: { ...headers, ...sized }, ...(signal === undefined ? {} : { signal }) });
       sent.once('error', reject);
       sent.once('response', (response) => read(response, resolve, reject));
       sent.end(content ?? undefined);
     });
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw new NsfleetError('NOT_RUNNING', { attempted: 'reach the controller at', target: url.origin, reason: errorText(cause), cause });
+  } catch (error) {
+    if (!again || !sent.reusedSocket || (error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+    return exchange(url, { method, headers, body, signal }, false);
   }
 }
 
@@ -101,7 +115,7 @@ function read(response: IncomingMessage, resolve: (answered: Answered) => void, 
     text += part;
   });
   response.once('error', reject);
-  response.once('end', () => resolve({ status: response.statusCode ?? 0, text }));
+  response.once('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
 }
 
 /** Undefined for what is no JSON. */
