@@ -58,7 +58,14 @@ export function createHearing(context: Context): Hearing {
       return reply;
     },
     async status(message: MessageOf<'status'>) {
-      const { results, followUps } = await applyStatuses(store, message.hostId, message.statuses);
+      const heardMs = performance.now();
+      const { results, changed, followUps } = await applyStatuses(store, message.hostId, message.statuses);
+      const seconds = (performance.now() - heardMs) / 1000;
+      for (const { id } of changed) {
+        const { state, tookMs } = message.statuses.findLast(({ sandboxId }) => sandboxId === id) ?? {};
+        if (state !== undefined) metrics.statusSeconds.observe({ state }, seconds);
+        if (state !== undefined && tookMs !== undefined) metrics.hostSeconds.observe({ state }, tookMs / 1000);
+      }
       if (followUps.length > 0) sender.send(message.hostId, followUps, 'followUp');
       return { v: protocolVersion, results };
     },

@@ -56,6 +56,20 @@ export function createMetrics(onScrape: (metrics: Pick<Metrics, 'hosts' | 'sandb
       buckets: createBuckets,
       registers,
     }),
+    hostSeconds: new Histogram({
+      name: 'nsfleet_host_seconds',
+      help: 'Time that hosts took from hearing a wish until they told the state, by state',
+      labelNames: ['state'],
+      buckets: createBuckets,
+      registers,
+    }),
+    statusSeconds: new Histogram({
+      name: 'nsfleet_status_seconds',
+      help: 'Time from hearing a new state of a placement until it was committed, by state',
+      labelNames: ['state'],
+      buckets: createBuckets,
+      registers,
+    }),
     sent: new Counter({
       name: 'nsfleet_desired_sent_total',
       help: 'Desired placements sent to hosts, by reason',
@@ -75,6 +89,8 @@ export type Metrics = {
   reports: Counter<'kind' | 'result'>;
   placements: Counter<'outcome'>;
   createSeconds: Histogram<'stage'>;
+  hostSeconds: Histogram<'state'>;
+  statusSeconds: Histogram<'state'>;
   sent: Counter<'reason'>;
   streams: Gauge<'kind'>;
 };

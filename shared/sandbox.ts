@@ -153,6 +153,11 @@ export const PlacementStatus = z.object({
   error: WireError.nullable(),
   startedAt: z.iso.datetime().nullable(),
   endedAt: z.iso.datetime().nullable(),
+  tookMs: z
+    .number()
+    .nonnegative()
+    .optional()
+    .describe('from hearing the wish that this answers until telling it, by the host’s monotonic clock'),
 });
 export type PlacementStatus = z.infer<typeof PlacementStatus>;
 

@@ -24,6 +24,8 @@ export type Placement = {
   /** the status changed, or was asked for, and has not been told since */
   mustTell: boolean;
   timer: NodeJS.Timeout | null;
+  /** by performance.now(): when the wish was heard that nothing was told of yet; null: there is none */
+  heardMs: number | null;
 };
 
 export function newPlacement(desired: DesiredPlacement, bootId: string, nowMs: number): Placement {
@@ -42,6 +44,7 @@ export function placementOf(record: PlacementRecord): Placement {
     working: false,
     mustTell: false,
     timer: null,
+    heardMs: null,
   };
 }
 

@@ -49,7 +49,9 @@ export function createPlacements(parts: PlacementsParts): Placements {
 
   const tell = (placement: Placement): void => {
     placement.mustTell = false;
-    parts.tell(statusOf(placement.record));
+    const took = placement.heardMs === null ? {} : { tookMs: performance.now() - placement.heardMs };
+    placement.heardMs = null;
+    parts.tell({ ...statusOf(placement.record), ...took });
     parts.onChange();
   };
 
@@ -89,6 +91,7 @@ export function createPlacements(parts: PlacementsParts): Placements {
       tell(known);
       return;
     }
+    known.heardMs = performance.now();
     change(parts, known, { desired });
     // Before the first step there is nothing to tell but that it was heard, which the step's outcome tells too.
     if (known.record.state === 'placed') known.mustTell = false;
@@ -105,6 +108,7 @@ export function createPlacements(parts: PlacementsParts): Placements {
       return;
     }
     const placement = newPlacement(desired, parts.bootId, parts.nowMs());
+    placement.heardMs = performance.now();
     held.set(desired.placementId, placement);
     try {
       parts.files.create(placement.record);

@@ -8,10 +8,15 @@ import { sleep } from '#shared/async.ts';
 import { createClient } from '#shared/client.ts';
 import { directories, stackFile } from '#shared/config.ts';
 import { Stack } from '#shared/stack.ts';
+import { pathStages, stagesBetween, sumsOf } from './path-stages.ts';
+import type { PathStage } from './path-stages.ts';
+import type { Row } from './statistics.ts';
 
 export type WholePath = AsyncDisposable & {
   /** From the request to the reply that says `running`, and until the API tells of the end; then the sandbox is removed. */
   create(command: readonly string[]): Promise<{ runningMs: number; endedMs: number }>;
+  /** Where the time until `running` went, of all creates since the last call. */
+  stages(): Row[];
 };
 
 const startMs = 120_000;
@@ -28,16 +33,26 @@ export async function startWholePath(workDir: string): Promise<WholePath> {
   const stack = await poll('stack', alive, () => readStack(stackFile(directories(env))));
   const client = createClient(stack.api, readFileSync(stack.tokenFile, 'utf8').trim());
   await poll('host', alive, async () => ((await client.call('hostList')).hosts.some((host) => host.status === 'ready') ? true : null));
+  const look = async () => sumsOf(await (await client.raw('/metrics')).text());
+  let taken: Record<PathStage, number>[] = [];
   return {
     async create(command) {
+      const before = await look();
       const began = performance.now();
       const sandbox = await client.call('sandboxCreate', { query: { wait: 'running' }, body: { spec: { command: [...command] } } });
       const runningMs = performance.now() - began;
       const params = { sandbox: sandbox.id };
       await client.call('sandboxShow', { params, query: { wait: 'stopped' } });
       const endedMs = performance.now() - began;
+      const stages = stagesBetween(before, await look(), runningMs);
+      if (stages !== null) taken.push(stages);
       await client.call('sandboxRemove', { params, query: { wait: 'removed' } });
       return { runningMs, endedMs };
+    },
+    stages() {
+      const rows = pathStages.map((name) => ({ name, samples: taken.map((stages) => stages[name]) }));
+      taken = [];
+      return rows;
     },
     async [Symbol.asyncDispose]() {
       up.kill('SIGTERM');
