@@ -32,7 +32,7 @@ const packageRooms: readonly { packages: RegExp; files: RegExp }[] = [
 
 /** shared/ does no I/O but its client's, and the scheduler's decisions know nothing but their arguments. */
 const builtinsAllowed: readonly { files: RegExp; builtins: RegExp }[] = [
-  { files: /^shared\/client\.ts$/, builtins: /^node:https?$/ },
+  { files: /^shared\/client\.ts$/, builtins: /^node:(https?|crypto)$/ },
   { files: /^shared\//, builtins: /^node:(path|crypto|util)$/ },
   { files: /^controller\/scheduler\//, builtins: /^$/ },
 ];
