@@ -6,13 +6,13 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { findCompiler, run } from '#native/compiler.mjs';
+import { compileFixture } from './compile.ts';
 import { accepted, openCommands } from './guest/commands.ts';
 import type { CommandOptions, CommandResult, Commands } from './guest/commands.ts';
 import { characterDeviceMode, cpio, directoryMode, fileMode, programMode } from './guest/initramfs.ts';
@@ -39,7 +39,6 @@ export type Guest = AsyncDisposable & {
 };
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
-const sources = fileURLToPath(new URL('../fixtures/guest', import.meta.url));
 /** It takes 4 s on an idle machine. */
 const bootMsMax = 120_000;
 const powerOffMsMax = 20_000;
@@ -116,12 +115,7 @@ function qemuArguments({ machine, initrd, socketPath, memoryMib, cpus }: Argumen
 }
 
 async function initramfs(machine: Machine, work: string): Promise<Buffer> {
-  const compiler = await findCompiler({ work, log: () => undefined });
-  const init = join(work, 'init');
-  const flags = [...compiler.target('shim'), ...compiler.staticPie, '-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra'];
-  await run([...compiler.command, ...flags, '-Wno-missing-field-initializers', ...globSync(join(sources, '*.c')), '-o', init], {
-    what: 'compile the guest’s init',
-  });
+  const init = await compileFixture('guest/*.c', join(work, 'init'));
   const archive = cpio([
     ...['dev', 'modules'].map((path) => ({ path, mode: directoryMode })),
     { path: 'dev/console', mode: characterDeviceMode, device: [5, 1] },

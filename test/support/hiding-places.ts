@@ -1,15 +1,14 @@
 /** One namespace in every place where one can hide: test/fixtures/hiding-places, compiled, started, read and ended. Needs root. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { findCompiler, run } from '#native/compiler.mjs';
 import { HolderKind, NamespaceType } from '#shared/namespace.ts';
+import { compileFixture } from './compile.ts';
 
-const sources = fileURLToPath(new URL('../fixtures/hiding-places', import.meta.url));
+const netnsDirectory = '/run/netns';
 /** A path to the compiled program, for where compiling is slow: in a guest that is emulated. */
 export const programVariable = 'NSFLEET_TEST_HIDING_PLACES';
 /** Making all places takes 0.1 s here, and two seconds in an emulated guest. */
@@ -40,7 +39,11 @@ const Place = z.object({
 });
 export type HidingPlace = z.infer<typeof Place>;
 
-const Line = z.union([Place, z.object({ place: z.string(), unavailable: z.string() }), z.object({ ready: z.literal(true) })]);
+const Line = z.union([
+  Place,
+  z.object({ place: z.string(), unavailable: z.string() }),
+  z.object({ ready: z.literal(true), madeNetnsDirectory: z.boolean() }),
+]);
 
 export type HidingPlaces = AsyncDisposable & {
   places: HidingPlace[];
@@ -54,15 +57,8 @@ export type HidingPlaces = AsyncDisposable & {
 };
 
 /** Compiles into `directory` and returns the program's path. */
-export async function compileHidingPlaces(directory: string): Promise<string> {
-  const compiler = await findCompiler({ work: directory, log: () => undefined });
-  const output = join(directory, 'hiding-places-program');
-  const flags = [...compiler.target('shim'), ...compiler.staticPie, '-std=gnu11', '-D_GNU_SOURCE', '-O2', '-pthread'];
-  const files = globSync(join(sources, '*.c')).toSorted();
-  await run([...compiler.command, ...flags, '-Wall', '-Wextra', '-Wno-missing-field-initializers', ...files, '-o', output], {
-    what: 'compile hiding-places',
-  });
-  return output;
+export function compileHidingPlaces(directory: string): Promise<string> {
+  return compileFixture('hiding-places/*.c', join(directory, 'hiding-places-program'));
 }
 
 /** Starts it with its mounts in a new directory below `directory`; returns when all places are made. */
@@ -76,19 +72,23 @@ export async function startHidingPlaces(directory: string): Promise<HidingPlaces
   // The janitor holds standard output until everything is undone: `close` comes after that, `exit` may come before.
   const closed = once(child, 'close');
   const pid = child.pid ?? 0;
+  let madeNetnsDirectory = false;
   const end = async (how: 'close' | 'kill' = 'close'): Promise<void> => {
     if (how === 'kill') child.kill('SIGKILL');
     child.stdin.end();
     const timer = setTimeout(() => child.kill('SIGKILL'), endMs);
     await closed.finally(() => clearTimeout(timer));
-    clear(mounts, pid);
+    clear(mounts, pid, madeNetnsDirectory);
   };
   const found = { places: [] as HidingPlace[], unavailable: [] as { place: string; unavailable: string }[] };
   const timer = setTimeout(() => child.kill('SIGKILL'), readyMs);
   try {
     for await (const text of createInterface({ input: child.stdout })) {
       const line = Line.parse(JSON.parse(text));
-      if ('ready' in line) return { ...found, pid, directory: mounts, end, [Symbol.asyncDispose]: end };
+      if ('ready' in line) {
+        madeNetnsDirectory = line.madeNetnsDirectory;
+        return { ...found, pid, directory: mounts, end, [Symbol.asyncDispose]: end };
+      }
       if ('unavailable' in line) found.unavailable.push(line);
       else found.places.push(line);
     }
@@ -103,8 +103,8 @@ export async function startHidingPlaces(directory: string): Promise<HidingPlaces
 }
 
 /** What is left when somebody killed the janitor too. */
-function clear(mounts: string, pid: number): void {
-  const name = `/run/netns/nsfleet-hiding-${pid}`;
+function clear(mounts: string, pid: number, madeNetnsDirectory: boolean): void {
+  const name = `${netnsDirectory}/nsfleet-hiding-${pid}`;
   const targets = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
@@ -113,4 +113,5 @@ function clear(mounts: string, pid: number): void {
   for (const target of targets.toReversed()) execFileSync('umount', ['-l', target], { stdio: 'ignore' });
   rmSync(name, { force: true });
   rmSync(mounts, { recursive: true, force: true });
+  if (madeNetnsDirectory && existsSync(netnsDirectory) && readdirSync(netnsDirectory).length === 0) rmdirSync(netnsDirectory);
 }

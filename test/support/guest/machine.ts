@@ -78,6 +78,13 @@ function keepKernel(root: string, path: string): void {
   }
 }
 
+function keepQemu(root: string, path: string): void {
+  const share = join(root, 'usr/share');
+  for (const name of readdirSync(share).filter((name) => name !== 'qemu' && name !== 'seabios'))
+    rmSync(join(share, name), { recursive: true });
+  renameSync(root, path);
+}
+
 /** One on PATH, if it was built with the 9p device. */
 async function installedQemu(env: NodeJS.ProcessEnv): Promise<Machine['qemu'] | null> {
   const candidates = (env['PATH'] ?? '').split(delimiter).filter((dir) => isAbsolute(dir));
@@ -90,7 +97,7 @@ async function installedQemu(env: NodeJS.ProcessEnv): Promise<Machine['qemu'] | 
 /** With its own C library: it runs whatever distribution this is. */
 async function fetchedQemu(cache: string): Promise<Machine['qemu'] | { lacking: string }> {
   const wanted = { packages: ['qemu-system-x86', 'seabios'], suite: kernelSuite, dependencies: /./ };
-  const found = await kept(join(cache, 'qemu'), wanted, (root, path) => renameSync(root, path));
+  const found = await kept(join(cache, 'qemu'), wanted, keepQemu);
   if ('lacking' in found) return found;
   const inside = (path: string): string => join(found.path, path);
   const libraries = ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu'].map(inside);
