@@ -2,6 +2,8 @@
 import { namespaceTypes } from '#shared/namespace.ts';
 import type { Plan } from '#shared/plan.ts';
 
+/** What it has done already, and can not undo. */
+const alwaysDone = ['propagation', 'loopback_up', 'drop_capabilities'] as const;
 /** Operations that need the host's mounts or the state directory inside: a plain user's. */
 const fromInside: ReadonlySet<string> = new Set(['tree', 'overlay', 'state_mkdir']);
 
@@ -10,7 +12,7 @@ export function fitsReadyShim(plan: Plan): boolean {
   return (
     plan.kind === 'run' &&
     namespaceTypes.every((type) => plan.namespaces.includes(type)) &&
-    plan.operations.some(({ op }) => op === 'loopback_up') &&
+    alwaysDone.every((done) => plan.operations.some(({ op }) => op === done)) &&
     !plan.operations.some(({ op, side }) => side === 'inner' && fromInside.has(op))
   );
 }

@@ -7,6 +7,7 @@ import { Socket } from 'node:net';
 import type { Native } from '#native/binding.ts';
 import { Fd } from '#native/handles.ts';
 import type { Child } from '#native/types.ts';
+import { sleep } from '#shared/async.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import { identify, killExactly } from './processes.ts';
 import type { ProcessIdentity } from './record.ts';
@@ -14,6 +15,8 @@ import { endShim } from './runner.ts';
 import { openShimLink } from './shim-link.ts';
 import type { ShimEar, ShimLink } from './shim-link.ts';
 
+/** native/shim/ready.c */
+const waitingName = 'nsfleet-ready';
 /** A waiting process takes a plan within a tenth of a millisecond; on a host this busy a new one would not be slower. */
 const takeBoundMs = 250;
 /** It has nothing to do before it goes. */
@@ -41,32 +44,42 @@ export type ReadyEvents = {
 /** Throws NativeError where it cannot even be spawned. */
 export function startReadyShim({ native, program }: { native: Native; program: Fd }, events: ReadyEvents): ReadyShim {
   const { shim, socket, number } = spawn(native, program);
-  const taken = Promise.withResolvers<boolean>();
+  const answered = Promise.withResolvers<void>();
   let init: ProcessIdentity | null = null;
   let given: ShimEar | null = null;
   let why = 'it ended';
-  let took = false;
+  let heard = false;
+  const took = (): boolean => heard || nameOf(shim.pid) !== waitingName;
   const link = openShimLink(socket, {
     onWord(word) {
-      if (word.type === 'taken') {
-        took = true;
-        taken.resolve(true);
-      } else if (took) given?.onWord(word);
-      else if (word.type === 'failed') why = `${word.failure.step} ${word.failure.detail}: errno ${word.failure.errnum}`;
+      if (given !== null) {
+        heard = true;
+        answered.resolve();
+        given.onWord(word);
+      } else if (word.type === 'failed') why = `${word.failure.step} ${word.failure.detail}: errno ${word.failure.errnum}`;
       else if (word.type === 'ready') {
         init = identify(native, word.initPid);
         events.onReady();
       }
     },
     onClose() {
-      taken.resolve(false);
-      if (took) given?.onClose();
+      answered.resolve();
       if (given === null) {
         void endShim(shim);
         events.onLost(why);
-      }
+      } else if (took()) given.onClose();
     },
   });
+  /** Whether it died without having taken what it was given. */
+  const killIt = async (): Promise<boolean> => {
+    link.close();
+    shim.signal(9);
+    while (!hasEnded({ pid: shim.pid, start: shim.startTicks.toString() })) await sleep(deathPollMs);
+    const untaken = !took();
+    await endShim(shim);
+    if (init !== null) await endInit(native, init);
+    return untaken;
+  };
   return {
     shim,
     async give(plan, directory, ear) {
@@ -74,17 +87,16 @@ export function startReadyShim({ native, program }: { native: Native; program: F
       try {
         native.sendDescriptors(number, 'plan\n', [plan, directory]);
       } catch {
-        taken.resolve(false);
+        await killIt();
+        return null;
       }
-      const timer = setTimeout(() => taken.resolve(false), takeBoundMs);
-      const went = await taken.promise;
+      const timer = setTimeout(() => answered.resolve(), takeBoundMs);
+      await answered.promise;
       clearTimeout(timer);
-      if (went) return link;
-      link.close();
-      shim.signal(9);
-      await endShim(shim);
-      if (init !== null) await endInit(native, init);
-      return null;
+      if (took()) return link;
+      if (await killIt()) return null;
+      const reason = 'its shim took the plan in the moment in which it was given up';
+      throw new NsfleetError('SANDBOX_CREATE_FAILED', { attempted: 'create', target: 'a sandbox', reason });
     },
     async end() {
       link.close();
@@ -101,7 +113,7 @@ async function endInit(native: Native, init: ProcessIdentity): Promise<void> {
       const reason = `process ${init.pid} took a plan, was killed and did not die`;
       throw new NsfleetError('SANDBOX_CREATE_FAILED', { attempted: 'end', target: 'a ready sandbox', reason });
     }
-    await new Promise((resolve) => setTimeout(resolve, deathPollMs));
+    await sleep(deathPollMs);
   }
 }
 
@@ -114,6 +126,11 @@ function hasEnded({ pid, start }: ProcessIdentity): boolean {
   } catch {
     return true;
   }
+}
+
+/** Of a child that is not reaped yet, dead or alive: it has another one from before it does anything for a plan. */
+function nameOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
 }
 
 function spawn(native: Native, program: Fd): { shim: Child; socket: Socket; number: number } {

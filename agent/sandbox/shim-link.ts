@@ -13,9 +13,8 @@ export type ShimFailure = { errnum: number; op: number; step: string; detail: st
 /** What a shim says by itself. */
 export type ShimWord =
   | { type: 'hello'; shimPid: number; initPid: number; commandPid: number }
-  /** `shim ready`: it waits for a plan; and: it has got it */
+  /** `shim ready`: it waits for a plan */
   | { type: 'ready'; initPid: number }
-  | { type: 'taken' }
   | { type: 'running'; initPid: number; commandPid: number }
   | { type: 'failed'; failure: ShimFailure }
   | { type: 'exit'; exit: ExitStatus }
@@ -102,8 +101,6 @@ export function parseWord(line: string): ShimWord | null {
       const initPid = words.length === 1 ? number(0) : Number.NaN;
       return initPid > 0 ? { type: 'ready', initPid } : null;
     }
-    case 'taken':
-      return words.length === 0 ? { type: 'taken' } : null;
     case 'running':
       return words.length === 2 ? allPids({ type: 'running', initPid: number(0), commandPid: number(1) }) : null;
     case 'failed': {

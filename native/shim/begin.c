@@ -72,8 +72,6 @@ static int hand_over(struct run *run) {
     work.note = note;
     noting = run;
     memset(&message, 0, sizeof message);
-    message.type = MESSAGE_GO;
-    if ((result = channel_send(run->channel, &message, NULL, 0)) < 0) return fail(&run->failure, result, -1, "hand_over", "-");
     message.type = MESSAGE_SLOTS;
     result = interpret(&work, PLAN_HOST, &run->failure);
     for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) {
@@ -109,16 +107,20 @@ static int give_away(struct run *run) {
 }
 
 int run_begin(struct run *run) {
+    struct message go;
     int result;
     if ((result = claim_ids(run->plan, &run->failure)) < 0) return result;
-    if ((result = log_open(&run->log[0], STATE_FD, "stdout.log", "stdout.log.1", run->plan->log_bytes_max)) < 0)
-        return fail(&run->failure, result, -1, "log", "stdout.log");
-    if ((result = log_open(&run->log[1], STATE_FD, "stderr.log", "stderr.log.1", run->plan->log_bytes_max)) < 0)
-        return fail(&run->failure, result, -1, "log", "stderr.log");
     if ((result = map_ids(run->plan, run->init_pid, &run->failure)) < 0) return result;
     /* From here on nobody needs to look into this process; before, a plain user's id maps could not have been written. */
     if ((result = SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0)) < 0) return fail(&run->failure, result, -1, "dumpable", "-");
     if ((result = give_away(run)) < 0) return result;
+    memset(&go, 0, sizeof go);
+    go.type = MESSAGE_GO;
+    if ((result = channel_send(run->channel, &go, NULL, 0)) < 0) return fail(&run->failure, result, -1, "hand_over", "-");
+    if ((result = log_open(&run->log[0], STATE_FD, "stdout.log", "stdout.log.1", run->plan->log_bytes_max)) < 0)
+        return fail(&run->failure, result, -1, "log", "stdout.log");
+    if ((result = log_open(&run->log[1], STATE_FD, "stderr.log", "stderr.log.1", run->plan->log_bytes_max)) < 0)
+        return fail(&run->failure, result, -1, "log", "stderr.log");
     if ((result = hand_over(run)) < 0) return result;
     if ((run->listener = listener_open()) < 0) return fail(&run->failure, run->listener, -1, "listen", "shim.sock");
     return 0;

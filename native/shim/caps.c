@@ -16,7 +16,7 @@ int caps_set(unsigned long long mask) {
     return SYS(SYS_capset, &header, data);
 }
 
-int caps_bound(void) {
+int caps_forbid(void) {
     /* By what this kernel knows, not by what the headers knew: a drop is EINVAL just past cap_last_cap, and this works also where
      * /proc hides or fakes that file. */
     for (unsigned long cap = 0; cap < 64; cap++) {
@@ -24,7 +24,9 @@ int caps_bound(void) {
         if (result == -EINVAL && cap > CAP_SETPCAP) break;
         if (result < 0) return result;
     }
-    int result = SYS(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (result < 0) return result;
+    return SYS(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
+int caps_keep_ids(void) {
     return caps_set(CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID));
 }

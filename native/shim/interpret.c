@@ -40,7 +40,7 @@ static int execute(struct work *work, const struct plan_op *op) {
 
 void work_init(struct work *work, const struct plan *plan) {
     work->plan = plan;
-    work->state_fd = work->userns_fd = work->root_fd = work->mask_fd = work->base_fd = work->proc_fd = -1;
+    work->state_fd = work->userns_fd = work->root_fd = work->mask_fd = work->base_fd = work->proc_fd = work->parent_fd = -1;
     work->prepared = 0;
     work->note = NULL;
     work->fetch_slots = NULL;

@@ -12,9 +12,12 @@ struct work {
     int userns_fd; /* the sandbox's user namespace, on the host's side; or -1 */
     int root_fd;   /* the new root, once made; or -1 */
     /* Ready: made before the plan came (prepare.c), -1 or 0 otherwise: the root that this process has, a procfs not yet attached,
-     * and whether the host's mounts are gone and lo is up. */
+     * and whether the host's mounts are gone, lo is up and capabilities are forbidden. */
     int base_fd, proc_fd, prepared;
     int mask_fd;   /* an empty read-only tmpfs that masks directories, once made; or -1 */
+    int parent_fd; /* of the directory `parent`, see target_parent; or -1 */
+    unsigned parent_symlinks;
+    char parent[4096];
     int slot[PLAN_SLOTS_MAX];
     /* The inner half gets the host's slots when it first needs one, so that both sides work at the same time until then.
    * Fills work->slot. 0 or -errno. NULL once done. */

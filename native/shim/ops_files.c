@@ -7,7 +7,7 @@
 int op_mkdir(struct work *work, const struct plan_op *op) {
     const char *name;
     int result;
-    OWNED_FD parent = target_parent(work, op, op->string[0], &name);
+    int parent = target_parent(work, op, op->string[0], &name);
     if (parent < 0) return parent;
     if ((result = SYS(SYS_mkdirat, parent, name, op->mode)) < 0) {
         /* What is there already must be a directory itself: a symlink named /proc or /dev would lead later mounts astray. */
@@ -19,13 +19,13 @@ int op_mkdir(struct work *work, const struct plan_op *op) {
 
 int op_symlink(struct work *work, const struct plan_op *op) {
     const char *name;
-    OWNED_FD parent = target_parent(work, op, op->string[0], &name);
+    int parent = target_parent(work, op, op->string[0], &name);
     return parent < 0 ? parent : SYS(SYS_symlinkat, op->string[1], parent, name);
 }
 
 int op_file(struct work *work, const struct plan_op *op) {
     const char *name;
-    OWNED_FD parent = target_parent(work, op, op->string[0], &name);
+    int parent = target_parent(work, op, op->string[0], &name);
     if (parent < 0) return parent;
     OWNED_FD file = SYS(SYS_openat, parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, op->mode);
     if (file < 0) return file;

@@ -125,6 +125,7 @@ int op_root(struct work *work, const struct plan_op *op) {
     if (mount < 0) return mount == -1 ? -EBADF : mount;
     int result = put_over_root(mount);
     if (result < 0) return result;
+    target_forget(work);
     work->root_fd = mount;
     mount = -1;
     return 0;
@@ -134,8 +135,7 @@ int op_root(struct work *work, const struct plan_op *op) {
 static int put(struct work *work, const struct plan_op *op, int mount, int directory) {
     OWNED_FD owned = mount;
     if (owned < 0) return owned;
-    OWNED_FD target = target_mount_point(work, op, op->string[0], directory);
-    return target < 0 ? target : sys_move_mount(owned, target);
+    return target_attach(work, op, op->string[0], owned, directory);
 }
 
 int op_tmpfs(struct work *work, const struct plan_op *op) {
@@ -146,9 +146,8 @@ int op_attach(struct work *work, const struct plan_op *op) {
     int mount = work_slot(work, op);
     if (mount == -1) return (op->flags & PF_OPTIONAL) != 0 ? 0 : -EBADF;
     if (mount < 0) return mount;
-    OWNED_FD target = target_mount_point(work, op, op->string[0], (op->flags & PF_CREATE_DIRECTORY) != 0);
     /* The slot stays: now attached, it can be cloned by mask. */
-    return target < 0 ? target : sys_move_mount(mount, target);
+    return target_attach(work, op, op->string[0], mount, (op->flags & PF_CREATE_DIRECTORY) != 0);
 }
 
 int make_proc(const struct plan_op *op) {
@@ -199,6 +198,7 @@ int op_mask(struct work *work, const struct plan_op *op) {
     if (S_ISDIR(st.st_mode)) {
         int mount = mask_directory(work);
         if (mount < 0) return mount;
+        target_forget(work);
         result = sys_move_mount(mount, target);
         if (mount != work->mask_fd) sys_close(mount);
         return result;
@@ -218,6 +218,7 @@ int op_readonly(struct work *work, const struct plan_op *op) {
     OWNED_FD tree = sys_clone_tree(target, 1);
     if (tree < 0) return tree;
     if ((result = sys_mount_setattr(tree, attributes(op) | SYS_ATTR_RDONLY, 0, 1)) < 0) return result;
+    target_forget(work);
     return sys_move_mount(tree, target);
 }
 

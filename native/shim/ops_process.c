@@ -67,8 +67,9 @@ int op_no_new_privs(struct work *work, const struct plan_op *op) {
 }
 
 int op_drop_capabilities(struct work *work, const struct plan_op *op) {
-    (void)work, (void)op;
-    return caps_bound();
+    (void)op;
+    int result = work->prepared ? 0 : caps_forbid();
+    return result < 0 ? result : caps_keep_ids();
 }
 
 int op_session_keyring(struct work *work, const struct plan_op *op) {

@@ -2,6 +2,7 @@
  * have an owner but the root, which the outer half gives away later. */
 #include "prepare.h"
 
+#include "caps.h"
 #include "sys.h"
 
 /* The plan sets what it wants of these. */
@@ -18,6 +19,7 @@ int prepare(struct work *work, struct failure *failure) {
     if ((result = put_over_root(work->base_fd)) < 0 || (result = replace_root(work->base_fd)) < 0)
         return fail(failure, result, -1, "ready", "pivot_root");
     if ((result = loopback_up()) < 0) return fail(failure, result, -1, "ready", "lo");
+    if ((result = caps_forbid()) < 0) return fail(failure, result, -1, "ready", "capabilities");
     work->prepared = 1;
     return 0;
 }

@@ -4,7 +4,7 @@
 
 #include "interpret.h"
 
-/* Lets go of the host's mounts, makes a procfs and brings lo up. 0 or -errno with *failure filled. */
+/* Lets go of the host's mounts, makes a procfs, brings lo up and forbids capabilities. 0 or -errno with *failure filled. */
 int prepare(struct work *work, struct failure *failure);
 
 /* Every mount of this namespace private: nothing spreads out or in. */

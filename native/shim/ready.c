@@ -62,16 +62,19 @@ static int hear_plan(struct run *run) {
     return 0;
 }
 
-/* The namespaces are as they are, the host's mounts are gone and lo is up: a plan that wants it otherwise must start afresh. */
+/* The namespaces are as they are, the host's mounts and capabilities are gone, and lo is up: a plan that wants it otherwise must start
+ * afresh. */
 static int check_fit(const struct plan *plan, struct failure *failure) {
-    int loopback = 0;
+    int loopback = 0, capabilities = 0;
     if (plan->namespaces != SYS_NAMESPACES) return fail(failure, EINVAL, -1, "ready", "namespaces");
     for (unsigned i = 0; i < plan->ops; i++) {
         const struct plan_op *op = &plan->op[i];
         if (op->op == OP_LOOPBACK_UP) loopback = 1;
+        if (op->op == OP_DROP_CAPABILITIES) capabilities = 1;
         if (op->side == PLAN_INNER && (op->op == OP_TREE || op->op == OP_OVERLAY || op->op == OP_STATE_MKDIR))
             return fail(failure, EINVAL, (int)i, plan_op_name(op->op), "not in a ready sandbox");
     }
+    if (!capabilities) return fail(failure, EINVAL, -1, "ready", "capabilities are dropped");
     return loopback ? 0 : fail(failure, EINVAL, -1, "ready", "lo is up");
 }
 
@@ -104,7 +107,7 @@ int ready_await(struct run *run) {
         }
     }
     if ((result = hear_plan(run)) < 0) return result;
-    connection_send(AGENT(run), "taken\n");
+    /* The agent, where it waits too long, goes by the name: nothing is done for a plan under the old one. */
     ready_no_more(run, "nsfleet-shim");
     memset(&message, 0, sizeof message);
     message.type = MESSAGE_PLAN;

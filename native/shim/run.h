@@ -29,7 +29,7 @@ struct run {
 /* Makes the inner half, with these namespaces new. 0, or -errno with run->failure filled. */
 int run_birth(struct run *run, uint64_t namespaces);
 
-/* Ready: waits until the inner half is prepared, says `ready <init>`, and waits for a plan; says `taken`, loads it and passes it on. Ends
+/* Ready: waits until the inner half is prepared, says `ready <init>`, and waits for a plan; takes another name, loads it and passes it on. Ends
  * this process where none will come. 0, or -errno with run->failure filled. */
 int ready_await(struct run *run);
 

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PATH_SIZE 4096u
-
 static uint64_t resolve_flags(const struct plan_op *op) {
     return SYS_RESOLVE_IN_ROOT | SYS_RESOLVE_NO_MAGICLINKS | ((op->flags & PF_SYMLINKS) != 0 ? 0 : SYS_RESOLVE_NO_SYMLINKS);
 }
@@ -16,8 +14,11 @@ int target_open(const struct work *work, const struct plan_op *op, const char *p
     return sys_openat2(work->root_fd, path, (uint64_t)(O_PATH | flags), 0, resolve_flags(op));
 }
 
-int target_parent(const struct work *work, const struct plan_op *op, const char *path, const char **name) {
-    char parent[PATH_SIZE];
+void target_forget(struct work *work) {
+    close_now(&work->parent_fd);
+}
+
+int target_parent(struct work *work, const struct plan_op *op, const char *path, const char **name) {
     const char *slash = strrchr(path, '/');
     size_t length;
 
@@ -25,26 +26,36 @@ int target_parent(const struct work *work, const struct plan_op *op, const char 
     *name = slash + 1;
     if (strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0) return -EINVAL;
     length = slash == path ? 1 : (size_t)(slash - path);
-    if (length >= sizeof parent) return -ENAMETOOLONG;
-    memcpy(parent, path, length);
-    parent[length] = 0;
-    return target_open(work, op, parent, O_DIRECTORY);
+    if (length >= sizeof work->parent) return -ENAMETOOLONG;
+    unsigned symlinks = op->flags & PF_SYMLINKS;
+    if (work->parent_fd >= 0 && work->parent_symlinks == symlinks && work->parent[length] == 0 && strncmp(work->parent, path, length) == 0)
+        return work->parent_fd;
+    target_forget(work);
+    memcpy(work->parent, path, length);
+    work->parent[length] = 0;
+    work->parent_symlinks = symlinks;
+    return work->parent_fd = target_open(work, op, work->parent, O_DIRECTORY);
 }
 
-/* Makes the mount point and opens it; -EEXIST if something is there already. */
-static int create(const struct work *work, const struct plan_op *op, const char *path) {
-    const char *name;
-    OWNED_FD parent = target_parent(work, op, path, &name);
-    if (parent < 0) return parent;
-    if ((op->flags & PF_CREATE_FILE) != 0) return SYS(SYS_openat, parent, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    int result = SYS(SYS_mkdirat, parent, name, 0755);
-    return result < 0 ? result : target_open(work, op, path, O_DIRECTORY);
+/* Makes the mount point in its parent. */
+static int create(int parent, const char *name, unsigned file) {
+    return file ? SYS(SYS_mknodat, parent, name, S_IFREG | 0644, 0) : SYS(SYS_mkdirat, parent, name, 0755);
 }
 
-int target_mount_point(const struct work *work, const struct plan_op *op, const char *path, int directory) {
+int target_attach(struct work *work, const struct plan_op *op, const char *path, int mount, int directory) {
+    int result;
     if ((op->flags & (PF_CREATE_FILE | PF_CREATE_DIRECTORY)) != 0) {
-        int made = create(work, op, path);
-        if (made != -EEXIST) return made;
+        const char *name;
+        int parent = target_parent(work, op, path, &name);
+        if (parent < 0) return parent;
+        if ((result = create(parent, name, op->flags & PF_CREATE_FILE)) == 0)
+            /* Made just now, so nothing is below it that is remembered, and it is no symlink, which would not be followed either. */
+            return SYS(NR_MOVE_MOUNT, mount, "", parent, name, SYS_MOVE_MOUNT_F_EMPTY_PATH);
+        if (result != -EEXIST) return result;
     }
-    return target_open(work, op, path, directory ? O_DIRECTORY : 0);
+    OWNED_FD target = target_open(work, op, path, directory ? O_DIRECTORY : 0);
+    if (target < 0) return target;
+    /* A directory that is remembered may be covered by it. */
+    target_forget(work);
+    return sys_move_mount(mount, target);
 }

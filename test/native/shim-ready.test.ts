@@ -69,7 +69,7 @@ test('a sandbox from it cannot be told from one that was made at once', async ()
   shim.give(plan, state);
   await shim.ended();
   const lines = shim.lines.filter((line) => !line.startsWith('note'));
-  assert.match(lines.join('\n'), /^ready \d+\ntaken\nrunning \d+ \d+\nexit \d+ 0$/);
+  assert.match(lines.join('\n'), /^ready \d+\nrunning \d+ \d+\nexit \d+ 0$/);
   const other = await runToEnd(shims, plan, dirs.root);
   assert.equal(readLog(state, 'stdout.log'), other.stdout);
   assert.ok(other.stdout.split('\n').length > 80);
@@ -136,9 +136,11 @@ test('an agent that died before its plan was taken had none made', async () => {
 test('a plan that it cannot do is refused before anything is done', async () => {
   const plan = shellPlan('true');
   const withoutLo = { ...plan, operations: plan.operations.filter(({ op }) => op !== 'loopback_up') };
+  const withCaps = { ...plan, operations: plan.operations.filter(({ op }) => op !== 'drop_capabilities') };
   const inside = { ...plan, operations: plan.operations.map((one) => (one.op === 'tree' ? { ...one, side: 'inner' as const } : one)) };
   const cases = [
     [{ ...plan, namespaces: namespaceTypes.filter((type) => type !== 'net') }, `failed ${EINVAL} -1 ready namespaces`],
+    [withCaps, `failed ${EINVAL} -1 ready capabilities are dropped`],
     [withoutLo, `failed ${EINVAL} -1 ready lo is up`],
     [inside, `failed ${EINVAL} 0 tree not in a ready sandbox`],
     [new Uint8Array([1, 2, 3, 4]), `failed ${EBADMSG} -1 plan decode`],
