@@ -1,4 +1,5 @@
 /** Files that are whole after a power loss: a temporary file, fsync, rename, fsync of the directory. */
+import { closeSync, fsync, openSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { NsfleetError } from '#shared/errors.ts';
@@ -21,13 +22,13 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
   }
 }
 
-/** fsync of a file's content, or of a directory's entries. */
+/** fsync of a file's content, or of a directory's entries: one way to a worker thread and back, since opening waits for nothing. */
 export async function syncEntry(path: string): Promise<void> {
-  const handle = await open(path, 'r');
+  const fd = openSync(path, 'r');
   try {
-    await handle.sync();
+    await new Promise<void>((resolve, reject) => fsync(fd, (error) => (error === null ? resolve() : reject(error))));
   } finally {
-    await handle.close();
+    closeSync(fd);
   }
 }
 

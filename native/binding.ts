@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type * as Koffi from 'koffi';
 import { NsfleetError, errorText } from '#shared/errors.ts';
+import type { NamespaceType } from '#shared/namespace.ts';
 import type { Calls } from './calls.ts';
 import { openDir, pipe, sealBytes, sealProgram, sendDescriptors, socketpair } from './descriptors.ts';
 import type { Fd } from './handles.ts';
@@ -13,9 +14,9 @@ import { lookInside } from './inside.ts';
 import type { InsideLook, InsideView } from './inside.ts';
 import { layoutText } from './layout.ts';
 import { openProcess, processStart, spawn } from './processes.ts';
-import { relate } from './relation.ts';
+import { processNamespaces, relate } from './relation.ts';
 import { createScanner } from './scanner.ts';
-import type { Child, NamespaceRelation, ProcessHandle, RelateTarget, Scan, SpawnRequest } from './types.ts';
+import type { Child, NamespaceIdentity, NamespaceRelation, ProcessHandle, RelateTarget, Scan, SpawnRequest } from './types.ts';
 
 /** Every method throws NativeError with the step and errno that failed. */
 export type Native = {
@@ -31,6 +32,8 @@ export type Native = {
    * failure; the call throws where no child can be made.
    */
   lookInside(looks: readonly InsideLook[]): Promise<InsideView[]>;
+  /** The eight that process `pid` is in, without their relations, in one call. */
+  processNamespaces(pid: number): ({ type: NamespaceType } & NamespaceIdentity)[];
   /** A sealed copy of an executable: what runs from it cannot be overwritten through /proc/<pid>/exe (CVE-2019-5736). */
   sealProgram(path: string): Fd;
   /** A sealed memfd with `bytes`; `name` shows in /proc/<pid>/fd. */
@@ -65,6 +68,7 @@ export function loadNative(options: LoadOptions = {}): Native {
   return {
     scan: ({ proc = '/proc' } = {}) => scanner(proc),
     relate: (target) => relate(calls, target),
+    processNamespaces: (pid) => processNamespaces(calls, pid),
     lookInside: (looks) => lookInside(calls, looks),
     sealProgram: (path) => sealProgram(calls, path),
     sealBytes: (bytes, name) => sealBytes(calls, bytes, name),
@@ -133,6 +137,7 @@ function declare(library: Koffi.LibraryHandle): Calls {
         };
         scan.async(proc, part, parts, rows.processes, rows.namespaces, buffer, buffer.byteLength, error, done);
       }),
+    processNamespaces: library.func('int nsf_process_namespaces(int32_t pid, void *out, void *error)'),
     relate: library.func('int nsf_relate(int32_t fd, const char *path, void *relation, void *error)'),
     spawn: library.func(
       'int nsf_spawn(int32_t program, void *argv, uint32_t argc, void *env, uint32_t envc, void *fds, uint32_t fd_count, uint32_t flags, void *child, void *error)',

@@ -9,6 +9,7 @@ export type Calls = {
   /** On a worker thread, like `scan`. */
   inside(rows: Uint8Array, count: number, error: Uint8Array): Promise<number>;
   relate(fd: number, path: string | null, relation: Uint8Array, error: Uint8Array): number;
+  processNamespaces(pid: number, out: BigUint64Array, error: Uint8Array): number;
   spawn(
     program: number,
     argv: Uint8Array,

@@ -159,6 +159,9 @@ NSF_PUBLIC int nsf_relate(int32_t fd, const char *path, struct nsf_relation *rel
  */
 NSF_PUBLIC int nsf_inside(struct nsf_inside *rows, uint32_t count, struct nsf_error *error);
 
+/* What namespaces process PID is in: id (0: the kernel has none) and inode of each, in the order of enum nsf_type. */
+NSF_PUBLIC int nsf_process_namespaces(int32_t pid, uint64_t out[2 * NSF_TYPES], struct nsf_error *error);
+
 #define NSF_SPAWN_NEW_SESSION 1u
 
 /*

@@ -150,20 +150,27 @@ function fieldsOf(operation: PlanOperation): Fields {
   }
 }
 
+/** Of one UTF-16 unit. */
+const utf8BytesMax = 3;
+
+function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
 /** Grows as it is written to. */
 class Wire {
-  #bytes = new Uint8Array(8192);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes = Buffer.alloc(16_384);
+  #view = viewOf(this.#bytes);
   #length = 0;
 
   #reserve(size: number): number {
     const at = this.#length;
     this.#length += size;
     if (this.#length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
+      const grown = Buffer.alloc(Math.max(this.#length, this.#bytes.length * 2));
       grown.set(this.#bytes);
       this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
+      this.#view = viewOf(grown);
     }
     return at;
   }
@@ -185,21 +192,26 @@ class Wire {
 
   u64(value: number | bigint): void {
     const at = this.#reserve(8);
-    this.#view.setBigUint64(at, BigInt(value), true);
+    if (typeof value === 'bigint') this.#view.setBigUint64(at, value, true);
+    else {
+      this.#view.setUint32(at, value >>> 0, true);
+      this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+    }
   }
 
   string(value: string): void {
-    const bytes = Buffer.from(value, 'utf8');
-    if (bytes.includes(0)) throw new RangeError('a string of a plan holds a NUL byte');
-    this.u32(bytes.length);
-    const at = this.#reserve(bytes.length + 1);
-    this.#bytes.set(bytes, at);
+    if (value.includes('\0')) throw new RangeError('a string of a plan holds a NUL byte');
+    const at = this.#reserve(4 + utf8BytesMax * value.length + 1);
+    const length = this.#bytes.write(value, at + 4, 'utf8');
+    this.#view.setUint32(at, length, true);
+    this.#bytes[at + 4 + length] = 0;
+    this.#length = at + 4 + length + 1;
   }
 
   /** All that was written, its length put at offset 8. */
   finish(): Uint8Array {
     this.#view.setUint32(8, this.#length, true);
-    return this.#bytes.subarray(0, this.#length);
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset, this.#length);
   }
 }
 
@@ -246,7 +258,7 @@ function encodeMap(wire: Wire, { inside, outside, count }: PlanIdMap): void {
 function encodeOperation(wire: Wire, operation: PlanOperation): void {
   const { flags = {}, slot = -1, mode = 0, uid, gid, a = 0, b = 0, strings = [] } = fieldsOf(operation);
   let bits = 0;
-  for (const [name, set] of Object.entries(flags)) if (set) bits |= flagBits[name as keyof typeof flagBits];
+  for (const name in flags) if (flags[name as keyof Flags] === true) bits |= flagBits[name as keyof Flags];
   wire.u16(opNumbers[operation.op]);
   wire.u8(operation.side === 'host' ? 1 : 2);
   wire.u8(strings.length);

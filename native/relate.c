@@ -3,6 +3,7 @@
 #include "owned_fd.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 static int relate_other(int other, const char *step, uint64_t *id, uint64_t *inode, struct nsf_error *error) {
@@ -52,4 +53,21 @@ int nsf_relate(int32_t fd, const char *path, struct nsf_relation *relation, stru
     if (opened < 0)
         return nsf_fail_errno(error, "open", path);
     return relate_fd(opened, path, relation, error);
+}
+
+int nsf_process_namespaces(int32_t pid, uint64_t out[2 * NSF_TYPES], struct nsf_error *error) {
+    for (int type = 0; type < NSF_TYPES; type++) {
+        char path[48];
+        struct nsf_nsfs about;
+        snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)pid, nsf_link_names[type]);
+        NSF_OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return nsf_fail_errno(error, "open", path);
+        int result = nsf_nsfs_identify(fd, &about);
+        if (result < 0)
+            return nsf_fail(error, -result, "identify", path);
+        out[2 * type] = about.id;
+        out[2 * type + 1] = about.inode;
+    }
+    return 0;
 }

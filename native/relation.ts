@@ -1,4 +1,5 @@
 import { namespaceTypes } from '#shared/namespace.ts';
+import type { NamespaceType } from '#shared/namespace.ts';
 import type { Calls } from './calls.ts';
 import { nsfRelation } from './layout.ts';
 import { check, errorBuffer } from './native-error.ts';
@@ -13,6 +14,17 @@ export function relate(calls: Calls, target: RelateTarget): NamespaceRelation {
   const result = calls.relate('fd' in target ? target.fd.number : -1, path, out, error);
   check(result, error, 'read namespace', path ?? 'of a descriptor');
   return decode(new DataView(out.buffer));
+}
+
+/** See `Native.processNamespaces`. */
+export function processNamespaces(calls: Calls, pid: number): ({ type: NamespaceType } & NamespaceIdentity)[] {
+  const error = errorBuffer();
+  const out = new BigUint64Array(2 * namespaceTypes.length);
+  check(calls.processNamespaces(pid, out, error), error, 'read namespaces of process', String(pid));
+  return namespaceTypes.map((type, index) => {
+    const id = out[2 * index] ?? 0n;
+    return { type, inode: Number(out[2 * index + 1]), id: id === 0n ? null : id.toString() };
+  });
 }
 
 function pathOf(target: RelateTarget): string | null {

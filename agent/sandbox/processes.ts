@@ -1,6 +1,6 @@
 /** Processes and namespaces of a sandbox, read back from the kernel with their identity. */
 import type { Native } from '#native/binding.ts';
-import { namespaceKey, namespaceTypes } from '#shared/namespace.ts';
+import { namespaceKey } from '#shared/namespace.ts';
 import type { SandboxNamespace } from '#shared/sandbox.ts';
 import type { ProcessIdentity } from './record.ts';
 
@@ -39,10 +39,8 @@ export function killExactly(native: Native, identity: ProcessIdentity | null): b
 export function readNamespaces(native: Native, pids: readonly number[], generationOf: GenerationOf): SandboxNamespace[] {
   for (const pid of pids) {
     try {
-      return namespaceTypes.map((type) => {
-        const { inode, id } = native.relate({ pid, type });
-        return { type, inode, key: namespaceKey(inode, id, id === null ? generationOf(inode) : 0) };
-      });
+      const key = (inode: number, id: string | null): string => namespaceKey(inode, id, id === null ? generationOf(inode) : 0);
+      return native.processNamespaces(pid).map(({ type, inode, id }) => ({ type, inode, key: key(inode, id) }));
     } catch {
       // the next one
     }

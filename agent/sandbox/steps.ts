@@ -85,9 +85,10 @@ async function create(parts: StepParts, placement: Placement): Promise<void> {
   const events = shimEvents(placement, () => parts.advance(placement));
   try {
     checkRoom(parts, placement);
-    const starting = startSandbox(parts.runner, desired, directory, events);
     // The disk works while the kernel does; both must be done before anybody is told (state.ts says what survives what).
-    const [started] = await Promise.all([starting, parts.files.sync(placementId).catch((error: unknown) => abandon(starting, error))]);
+    const syncing = parts.files.sync(placementId);
+    const starting = startSandbox(parts.runner, desired, directory, events);
+    const [started] = await Promise.all([starting, syncing.catch((error: unknown) => abandon(starting, error))]);
     placement.link = started.link;
     placement.child = started.shim;
     change(parts, placement, {
