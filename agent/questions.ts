@@ -4,7 +4,9 @@ import type { Log } from '#shared/log.ts';
 import { protocolVersion } from '#shared/messages.ts';
 import type { MessageOf, Question } from '#shared/messages.ts';
 import { formatPlan } from '#shared/plan-text.ts';
+import { findMounts } from './inventory/find-mounts.ts';
 import type { Reporter } from './inventory/reporter.ts';
+import { translatePid } from './inventory/translate-pid.ts';
 import type { Watch } from './inventory/watch.ts';
 import type { Link } from './link.ts';
 import type { Placement } from './sandbox/placement.ts';
@@ -59,6 +61,10 @@ export function createQuestions(parts: QuestionParts): Questions {
         const plan = compileSandboxPlan({ spec: checkRoot(spec, roots), name, idRange, owner, host });
         return { plan, lines: formatPlan(plan).trimEnd().split('\n') };
       }
+      case 'mounts':
+        return findMounts(await parts.watch.scanNow(), question);
+      case 'pids':
+        return translatePid(await parts.watch.scanNow(), question.pid, question.namespace);
       case 'exec':
         checkRoom(streams.size);
         return keep(await startExec(parts.runner, parts.link(), question.streamId, find(question.placementId), question.exec));

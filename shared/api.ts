@@ -4,7 +4,9 @@
  */
 import { z } from 'zod';
 import { HostId } from './host.ts';
+import { Mount, MountQuery } from './mount.ts';
 import { NamespaceType } from './namespace.ts';
+import { PidTranslation } from './pids.ts';
 import { Decision, Event, FleetStatus, Host, Namespace, NamespaceDetail, Sandbox } from './resources.ts';
 import { IdRange, SandboxRequest, SandboxState, WireError } from './sandbox.ts';
 import { SignalName } from './signal.ts';
@@ -64,6 +66,42 @@ export const api = {
         .describe('user nkey; the seed stays on the host'),
     }),
     reply: z.object({ host: Host, jwt: z.string(), natsUrl: z.string() }),
+  },
+  pidTranslate: {
+    method: 'GET',
+    path: '/v1/hosts/:host/pids/:pid',
+    summary: 'A process under its pid in every pid namespace that it is in, asked of its host now',
+    params: HostParams.extend({
+      pid: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(2 ** 31 - 1),
+    }),
+    query: z.object({
+      namespace: Text.optional().describe('the pid namespace that knows it so: number, key or inode; default: the host’s own'),
+    }),
+    reply: PidTranslation.extend({
+      hostId: HostId,
+      hostName: z.string(),
+      pids: z.array(PidTranslation.shape.pids.element.extend({ namespaceId: z.string().nullable() })),
+    }),
+  },
+  mountFind: {
+    method: 'GET',
+    path: '/v1/mounts',
+    summary: 'Mounts in every mount namespace of the fleet: who still holds this device or path? Asked of the hosts now',
+    query: z.object({
+      ...MountQuery.omit({ limit: true }).shape,
+      host: Text.optional().describe('host id or name; default: all'),
+      limit: z.coerce.number().int().min(1).max(1000).default(1000).describe('of each host'),
+    }),
+    reply: z.object({
+      mounts: z.array(Mount.extend({ hostId: HostId, hostName: z.string(), namespaceId: z.string().nullable() })),
+      truncated: z.array(z.string()).describe('hosts that have more'),
+      unread: z.int().nonnegative().describe('mount namespaces whose table could not be read'),
+      silent: z.array(z.string()).describe('hosts that did not answer'),
+    }),
   },
   namespaceList: {
     method: 'GET',

@@ -39,6 +39,11 @@ const entries = {
   HOST_NOT_FOUND: { http: 404, exit: exitCodes.notFound, remedy: '`nsfleet host ls` lists the hosts' },
   HOST_AMBIGUOUS: { http: 409, exit: exitCodes.conflict, remedy: 'name the host by its id; `nsfleet host ls` shows ids' },
   NAMESPACE_NOT_FOUND: { http: 404, exit: exitCodes.notFound, remedy: '`nsfleet ns ls` lists the namespaces' },
+  PROCESS_NOT_FOUND: {
+    http: 404,
+    exit: exitCodes.notFound,
+    remedy: 'it may have ended; `ps` on that host, or `nsfleet ns show`, tells which there are',
+  },
   NAMESPACE_AMBIGUOUS: { http: 409, exit: exitCodes.conflict, remedy: 'add --host, or use the id that the reason lists' },
   SANDBOX_NOT_FOUND: { http: 404, exit: exitCodes.notFound, remedy: '`nsfleet sandbox ls --all` lists the sandboxes' },
   SANDBOX_NAME_TAKEN: {

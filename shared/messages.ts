@@ -16,7 +16,9 @@ import { z } from 'zod';
 import { NsfleetError, issuesText } from './errors.ts';
 import { HostHello, HostId } from './host.ts';
 import { Report, ReportReply } from './inventory.ts';
-import { BootId } from './namespace.ts';
+import { Mount, MountQuery } from './mount.ts';
+import { BootId, NamespaceKey } from './namespace.ts';
+import { PidTranslation } from './pids.ts';
 import { Command, DesiredPlacement, Environment, IdRange, PlacementStatus, SandboxSpec, UserIds, WireError } from './sandbox.ts';
 
 export const protocolVersion = 1;
@@ -87,6 +89,10 @@ export const Question = z.discriminatedUnion('type', [
   z
     .object({ type: z.literal('plan'), name: z.string(), idRange: IdRange.nullable(), spec: SandboxSpec })
     .describe('the plan, not executed'),
+  MountQuery.extend({ type: z.literal('mounts') }).describe('mounts of every mount namespace, read now'),
+  z
+    .object({ type: z.literal('pids'), pid: z.int().positive(), namespace: NamespaceKey.nullable() })
+    .describe('one process and its pid in every pid namespace that it is in; `pid` as that namespace knows it, null: as the agent does'),
   z.object({ type: z.literal('exec'), streamId: Token, placementId: z.uuid(), exec: ExecRequest }),
   z.object({ type: z.literal('logs'), streamId: Token, placementId: z.uuid(), follow: z.boolean() }),
 ]);
@@ -95,6 +101,8 @@ export type Question = z.infer<typeof Question>;
 export const Ask = z.object({ v, controllerId: Token, requestId: Token, question: Question });
 export type Ask = z.infer<typeof Ask>;
 
+export const MountsAnswer = z.object({ mounts: z.array(Mount), truncated: z.boolean(), unread: z.int().nonnegative() });
+export const PidsAnswer = PidTranslation;
 export const PlanAnswer = z.object({ plan: z.unknown(), lines: z.array(z.string()) });
 
 export const Answer = z.object({ v, requestId: Token, data: z.unknown().optional(), error: WireError.nullable() });

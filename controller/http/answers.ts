@@ -11,7 +11,9 @@ import { readEvents } from '../store/events.ts';
 import { enrollHost, findHost, listHosts } from '../store/hosts.ts';
 import { findNamespace } from '../store/namespaces.ts';
 import { findSandbox, listSandboxes } from '../store/sandboxes.ts';
+import { findMounts } from './mounts.ts';
 import { listFresh } from './namespaces.ts';
+import { translatePid } from './pids.ts';
 import type { Answers, Asked } from './routes.ts';
 
 export function createAnswers(context: Context): Answers {
@@ -26,6 +28,9 @@ export function createAnswers(context: Context): Answers {
       const jwt = await agentUserJwt(context.keys, body.id, body.publicKey);
       return { host: await enrollHost(db, body), jwt, natsUrl: context.natsUrl };
     },
+
+    pidTranslate: (asked) => translatePid(context, asked),
+    mountFind: (asked) => findMounts(context, asked),
 
     namespaceList: ({ query, signal }) => listFresh(context, query, signal),
     namespaceShow: ({ params, query }) => findNamespace(db, { ...params, ...query }),

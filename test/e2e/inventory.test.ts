@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { api } from '#shared/api.ts';
 import type { Namespace } from '#shared/resources.ts';
@@ -96,5 +96,37 @@ describe('ns ls', () => {
       return (await events()) === first ? true : null;
     };
     await until('a quiet moment of 2.5 s', quiet, 60_000);
+  });
+});
+
+describe('questions to hosts', () => {
+  it('finds a mount that only another mount namespace has, and translates pids', async () => {
+    const holder = spawn('unshare', ['-mp', '--fork', '--kill-child', 'sh', '-c', 'mount -t tmpfs nsf-e2e /mnt; echo ready; read x'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    try {
+      await once(holder.stdout, 'data');
+      const mounts = await fleet.cli(['mount', 'find', '--source', 'nsf-e2e', '--json']);
+      assert.equal(mounts.code, 0, mounts.stderr);
+      const found = api.mountFind.reply.parse(JSON.parse(mounts.stdout));
+      assert.deepEqual(found.silent, []);
+      const [mount] = found.mounts;
+      assert.deepEqual([found.mounts.length, mount?.target, mount?.fsType], [1, '/mnt', 'tmpfs']);
+      // The shell is the child of unshare(1), and pid 1 in its namespace.
+      const shell = readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8').trim();
+      const pids = await fleet.cli(['pid', 'translate', shell, '--host', fleet.hostIds[0] ?? '']);
+      assert.equal(pids.code, 0, pids.stderr);
+      assert.match(pids.stdout, /^ +PID +NS KEY\n *[0-9]+ .*\n +1 .*\n$/);
+    } finally {
+      holder.stdin.end();
+      await once(holder, 'exit');
+    }
+  });
+
+  it('needs something to look for, and says what it does not find', async () => {
+    assert.equal((await fleet.cli(['mount', 'find'])).code, 2);
+    const gone = await fleet.cli(['pid', 'translate', '4194303', '--host', fleet.hostIds[0] ?? '', '--json']);
+    assert.equal(gone.code, 3);
+    assert.match(gone.stderr, /PROCESS_NOT_FOUND/);
   });
 });

@@ -1,6 +1,7 @@
 /** The columns of `nsfleet ns ls`, named as lsns names them where it has them. */
 import { NsfleetError } from '#shared/errors.ts';
 import type { Namespace } from '#shared/resources.ts';
+import { raw } from '../output/raw.ts';
 import type { Column } from '../output/table.ts';
 import { ago } from '../output/times.ts';
 
@@ -16,8 +17,8 @@ export function namespaceColumns(now: Date): Column<Namespace>[] {
     { name: 'HOST', cell: (row) => row.hostName },
     { name: 'SANDBOX', cell: (row) => row.sandbox?.name ?? null },
     // Kernel threads have no command line; lsns shows their name too.
-    { name: 'COMMAND', cell: (row) => row.leader?.command || (row.leader?.comm ?? null) },
-    { name: 'COMM', cell: (row) => row.leader?.comm ?? null },
+    { name: 'COMMAND', cell: (row) => raw(row.leader?.command || row.leader?.comm) },
+    { name: 'COMM', cell: (row) => raw(row.leader?.comm) },
     { name: 'KEY', cell: (row) => row.key },
     { name: 'PARENT', cell: (row) => row.parent },
     { name: 'OWNER', cell: (row) => row.owner },

@@ -1,18 +1,24 @@
 /** `show` prints one thing as `Key: value` lines, aligned, with deeper lines for lists. */
 import type { Session } from '../session.ts';
 import { printable } from '#shared/escape.ts';
+import type { Shown } from './raw.ts';
 
 /** A value: text, a list that gets a line each, or nothing (shown as `-`). */
-export type Field = readonly [key: string, value: string | number | readonly string[] | null];
+export type Field = readonly [key: string, value: string | number | Shown | readonly (string | Shown)[] | null];
 
 /** The lines of a block. Values are escaped: they may come from a hostile process. */
 export function blockLines(fields: readonly Field[]): string[] {
   const width = Math.max(0, ...fields.map(([key]) => key.length)) + 2;
   return fields.flatMap(([key, value]) => {
-    const values = Array.isArray(value) ? (value as readonly string[]) : [value === null || value === '' ? '-' : String(value)];
-    const texts = values.length === 0 ? ['-'] : values;
-    return texts.map((text, index) => (index === 0 ? `${key}:`.padEnd(width) : ' '.repeat(width)) + printable(text));
+    const values = (Array.isArray(value) ? value : [value]) as readonly (string | number | Shown | null)[];
+    const texts = values.length === 0 ? ['-'] : values.map(valueText);
+    return texts.map((text, index) => (index === 0 ? `${key}:`.padEnd(width) : ' '.repeat(width)) + text);
   });
+}
+
+function valueText(value: string | number | Shown | null): string {
+  if (typeof value === 'object' && value !== null) return value.shown;
+  return value === null || value === '' ? '-' : printable(String(value));
 }
 
 /** Prints a block to standard output. */

@@ -3,13 +3,14 @@ import type { Session } from '../session.ts';
 import { paint } from './color.ts';
 import type { Paint } from './color.ts';
 import { printable } from '#shared/escape.ts';
+import type { Shown } from './raw.ts';
 import { cutToWidth, displayWidth } from './width.ts';
 
 export type Column<Row> = {
   /** heading, and its name for `--output` */
   name: string;
   /** the cell; empty text is shown as `-` */
-  cell: (row: Row) => string | number | null;
+  cell: (row: Row) => string | number | Shown | null;
   /** numbers stand right, so that their digits align */
   align?: 'right';
   paint?: (row: Row) => Paint | null;
@@ -65,7 +66,8 @@ export function printTable<Row>(
   if (lines.length > 0) stdout.write(`${lines.join('\n')}\n`);
 }
 
-function cellText(value: string | number | null): string {
+function cellText(value: string | number | Shown | null): string {
+  if (typeof value === 'object' && value !== null) return value.shown;
   return value === null || value === '' ? '-' : printable(String(value));
 }
 

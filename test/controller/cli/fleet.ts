@@ -94,6 +94,8 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
       const found = fleet.hosts.find((host) => host.id === params.host || host.name === params.host);
       return found ?? missing('HOST_NOT_FOUND', 'host', params.host);
     },
+    pidTranslate: async ({ params }) => ({ hostId: 'h1', hostName: 'web-1', pid: params.pid, start: '1', uid: 0, comm: 'sh', pids: [] }),
+    mountFind: async () => ({ mounts: [], truncated: [], unread: 0, silent: fleet.stale }),
     hostEnroll: async () => missing('NOT_FOUND', 'route', 'hostEnroll'),
     // Two to a page, so that the CLI has to go on.
     namespaceList: async ({ query }) => {
