@@ -7,16 +7,27 @@ import { fileURLToPath } from 'node:url';
 import type * as Koffi from 'koffi';
 import { NsfleetError, errorText } from '#shared/errors.ts';
 import type { NamespaceType } from '#shared/namespace.ts';
-import type { Calls } from './calls.ts';
+import type { Calls, FoundRoom } from './calls.ts';
 import { openDir, pipe, sealBytes, sealProgram, sendDescriptors, socketpair } from './descriptors.ts';
 import type { Fd } from './handles.ts';
 import { lookInside } from './inside.ts';
 import type { InsideLook, InsideView } from './inside.ts';
 import { layoutText } from './layout.ts';
+import { createSearch } from './search.ts';
 import { openProcess, processStart, spawn } from './processes.ts';
 import { processNamespaces, relate } from './relation.ts';
 import { createScanner } from './scanner.ts';
-import type { Child, NamespaceIdentity, NamespaceRelation, ProcessHandle, RelateTarget, Scan, SpawnRequest } from './types.ts';
+import type {
+  Child,
+  MountDoor,
+  NamespaceIdentity,
+  NamespaceRelation,
+  ProcessHandle,
+  References,
+  RelateTarget,
+  Scan,
+  SpawnRequest,
+} from './types.ts';
 
 /** Every method throws NativeError with the step and errno that failed. */
 export type Native = {
@@ -25,6 +36,13 @@ export type Native = {
    * left out. PROC_UNAVAILABLE if there is no procfs.
    */
   scan(options?: { proc?: string }): Promise<Scan>;
+  /**
+   * Holders in processes: descriptors, sockets, tun devices and threads, of all processes or of `pids` only. A socket counts where its network
+   * namespace is another than its process's. What may not be looked into is counted by reason.
+   */
+  references(options?: { proc?: string; pids?: readonly number[] }): Promise<References>;
+  /** Bind mounts of namespaces in the mount namespaces behind `doors`, and in those that such a mount or door holds though no process is in them. */
+  mounts(doors: readonly MountDoor[], options?: { proc?: string }): Promise<References>;
   /** One namespace with its parent and owner. EINVAL at `check_nsfs`: the file is no namespace. */
   relate(target: RelateTarget): NamespaceRelation;
   /**
@@ -58,6 +76,8 @@ export type LoadOptions = {
   library?: string;
   /** Rows of the first scan buffer, which grows by itself. */
   scanRows?: { processes: number; namespaces: number };
+  /** Room of the first buffer of a search for references, which grows likewise. */
+  foundRoom?: FoundRoom;
 };
 
 /** Loads the library; NATIVE_UNAVAILABLE if it is missing, does not load, or was built from another nsfleet.h. */
@@ -65,8 +85,11 @@ export function loadNative(options: LoadOptions = {}): Native {
   const path = options.library ?? fileURLToPath(new URL('build/libnsfleet.so', import.meta.url));
   const calls = openLibrary(path);
   const scanner = createScanner(calls, options.scanRows);
+  const search = createSearch(calls, options.foundRoom);
   return {
     scan: ({ proc = '/proc' } = {}) => scanner(proc),
+    references: ({ proc = '/proc', pids } = {}) => search.references(proc, pids),
+    mounts: (doors, { proc = '/proc' } = {}) => search.mounts(proc, doors),
     relate: (target) => relate(calls, target),
     processNamespaces: (pid) => processNamespaces(calls, pid),
     lookInside: (looks) => lookInside(calls, looks),
@@ -90,7 +113,7 @@ function openLibrary(path: string): Calls {
     const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
     const library = koffi.load(path);
     checkLayout(library);
-    return declare(library);
+    return declare(koffi, library);
   } catch (error) {
     throw new NsfleetError('NATIVE_UNAVAILABLE', {
       attempted: 'load the native library',
@@ -112,21 +135,41 @@ function checkLayout(library: Koffi.LibraryHandle): void {
   throw new Error(`it was built from another nsfleet.h: has "${lines[wrong] ?? ''}", expected "${expected.split('\n')[wrong] ?? ''}"`);
 }
 
+type Done = (failure: Error | null, result: number) => void;
+
+/** A call on a worker thread, which uses MEMORY: naming it when that is done keeps it from the garbage collector until then. */
+function onWorker(start: (done: Done) => void, memory: readonly ArrayBufferView[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    start((failure, result) => {
+      if (failure) reject(failure);
+      else resolve(memory.every(({ byteLength }) => byteLength >= 0) ? result : -1);
+    });
+  });
+}
+
 /** koffi passes the memory of a typed array itself to `void *`; nothing is copied. */
-function declare(library: Koffi.LibraryHandle): Calls {
+function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
   const scan = library.func(
     'int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
   );
   const inside = library.func('int nsf_inside(void *rows, uint32_t count, void *error)');
+  const references = library.func(
+    'int nsf_references(const char *proc, void *inquiry, void *room, void *buffer, uint64_t bytes, void *error)',
+  );
+  const mounts = library.func(
+    'int nsf_mounts(const char *proc, void *doors, uint32_t door_count, void *room, void *buffer, uint64_t bytes, void *error)',
+  );
   return {
-    inside: (rows, count, error) =>
-      new Promise((resolve, reject) => {
-        inside.async(rows, count, error, (failure: Error | null, result: number): void => {
-          if (failure) reject(failure);
-          // As above: what the worker writes to must live as long as it.
-          else resolve(rows.byteLength > 0 && error.byteLength > 0 ? result : -1);
-        });
-      }),
+    inside: (rows, count, error) => onWorker((done) => inside.async(rows, count, error, done), [rows, error]),
+    foundBytes: library.func('uint64_t nsf_found_bytes(void *room)'),
+    references: (proc, inquiry, room, buffer, error) =>
+      onWorker((done) => references.async(proc, inquiry, room, buffer, buffer.byteLength, error, done), [inquiry, room, buffer, error]),
+    mounts: (proc, doors, room, buffer, error) =>
+      onWorker(
+        (done) => mounts.async(proc, doors, doors.length / 2, room, buffer, buffer.byteLength, error, done),
+        [doors, room, buffer, error],
+      ),
+    addressOf: (memory) => koffi.address(memory),
     scanBytes: library.func('uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max)'),
     scan: (proc, { part, parts }, rows, buffer, error) =>
       new Promise((resolve, reject) => {

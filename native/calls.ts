@@ -1,6 +1,9 @@
 /** Rows that a scan's buffer has room for. */
 export type ScanRows = { processes: number; namespaces: number };
 
+/** Rows and bytes that a search's buffer has room for. */
+export type FoundRoom = { references: number; namespaces: number; textBytes: number };
+
 /** The functions of nsfleet.h as koffi gives them; binding.ts alone makes them. Negative results are -errno. */
 export type Calls = {
   scanBytes(processMax: number, namespaceMax: number): number;
@@ -8,6 +11,12 @@ export type Calls = {
   scan(proc: string, which: { part: number; parts: number }, rows: ScanRows, buffer: Uint8Array, error: Uint8Array): Promise<number>;
   /** On a worker thread, like `scan`. */
   inside(rows: Uint8Array, count: number, error: Uint8Array): Promise<number>;
+  foundBytes(room: Uint32Array): number;
+  /** On a worker thread, as scan. `inquiry` holds the addresses of memory that must stay referenced, too. */
+  references(proc: string, inquiry: Uint8Array, room: Uint32Array, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  mounts(proc: string, doors: Int32Array, room: Uint32Array, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  /** Where the memory of a typed array is. It must outlive the use of the number. */
+  addressOf(memory: ArrayBufferView): bigint;
   relate(fd: number, path: string | null, relation: Uint8Array, error: Uint8Array): number;
   processNamespaces(pid: number, out: BigUint64Array, error: Uint8Array): number;
   spawn(

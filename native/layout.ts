@@ -64,6 +64,84 @@ export const nsfRelation = {
   type: [72, 4],
 } as const;
 
+export const nsfFound = {
+  whole: 208,
+  size: [0, 4],
+  version: [4, 4],
+  reference_offset: [8, 8],
+  namespace_offset: [16, 8],
+  text_offset: [24, 8],
+  reference_count: [32, 4],
+  reference_bytes: [36, 4],
+  namespace_count: [40, 4],
+  namespace_bytes: [44, 4],
+  text_bytes: [48, 4],
+  reference_needed: [52, 4],
+  namespace_needed: [56, 4],
+  text_needed: [60, 4],
+  threads: [64, 4],
+  sockets: [68, 4],
+  sockets_asked: [72, 4],
+  sockets_known: [76, 4],
+  vanished: [80, 4],
+  unpinned: [84, 4],
+  threads_present: [88, 4],
+  threads_counted: [92, 4],
+  hidden: [96, 104],
+} as const;
+
+export const nsfReference = {
+  whole: 80,
+  start_ticks: [0, 8],
+  mount_id: [8, 8],
+  kind: [16, 4],
+  ns: [20, 4],
+  pid: [24, 4],
+  tid: [28, 4],
+  fd: [32, 4],
+  uid: [36, 4],
+  mount_ns: [40, 4],
+  text: [44, 4],
+  text_bytes: [48, 4],
+  family: [52, 4],
+  socket_type: [56, 4],
+  covered: [60, 1],
+  comm_bytes: [61, 1],
+  comm: [64, 16],
+} as const;
+
+export const nsfRoom = {
+  whole: 16,
+  references: [0, 4],
+  namespaces: [4, 4],
+  text_bytes: [8, 4],
+} as const;
+
+export const nsfInquiry = {
+  whole: 40,
+  part: [0, 4],
+  parts: [4, 4],
+  pass: [8, 4],
+  pid_count: [12, 4],
+  pids: [16, 8],
+  sockets: [24, 8],
+  socket_slots: [32, 4],
+  sockets_known: [36, 4],
+} as const;
+
+export const nsfKnownSocket = {
+  whole: 16,
+  inode: [0, 8],
+  net: [8, 4],
+  pass: [12, 4],
+} as const;
+
+export const nsfDoor = {
+  whole: 8,
+  pid: [0, 4],
+  fd: [4, 4],
+} as const;
+
 export const nsfChild = { whole: 24, start_ticks: [8, 8], pid: [16, 4], pidfd: [20, 4] } as const;
 
 export const nsfExit = { whole: 24, running: [8, 4], code: [12, 4], signal: [16, 4] } as const;
@@ -96,6 +174,12 @@ const structs = {
   nsf_process: nsfProcess,
   nsf_namespace: nsfNamespace,
   nsf_relation: nsfRelation,
+  nsf_found: nsfFound,
+  nsf_reference: nsfReference,
+  nsf_room: nsfRoom,
+  nsf_inquiry: nsfInquiry,
+  nsf_known_socket: nsfKnownSocket,
+  nsf_door: nsfDoor,
   nsf_child: nsfChild,
   nsf_exit: nsfExit,
   nsf_inside: nsfInside,

@@ -89,6 +89,95 @@ struct nsf_relation {
     int32_t reserved;
 };
 
+/* Holders that are no process, parent or owner. */
+enum nsf_kind { NSF_THREAD, NSF_FD, NSF_THREAD_FD, NSF_SOCKET, NSF_TUN, NSF_MOUNT };
+
+/*
+ * What could not be looked into, by reason: indexes of nsf_found.hidden. native/references.ts has the names in this order. Each place comes
+ * as EACCES, EPERM and all else.
+ */
+enum nsf_hidden {
+    NSF_HIDDEN_FD = 0,        /* processes whose descriptors may not be listed */
+    NSF_HIDDEN_THREAD = 3,    /* threads whose namespaces may not be read */
+    NSF_HIDDEN_THREAD_FD = 6, /* threads of which it is not known whether their descriptors are the process's */
+    NSF_HIDDEN_SOCKET = 9,    /* sockets whose network namespace was refused: pidfd_getfd(2) or SIOCGSKNS */
+    NSF_HIDDEN_TUN = 12,
+    NSF_HIDDEN_NAMESPACE = 15,       /* a descriptor or mount of a namespace that could not be opened */
+    NSF_HIDDEN_MOUNTINFO = 18,       /* mount namespaces whose mounts may not be listed */
+    NSF_HIDDEN_MOUNT_NAMESPACE = 21, /* those without a process that could not be entered */
+    NSF_HIDDEN_COVERED_MOUNT = 24,   /* over-mounted ones of a namespace that is known by its inode only */
+    NSF_HIDDEN_LISTNS = 25,          /* namespaces that listns(2) named and that could not be opened */
+    NSF_HIDDEN_REASONS = 26
+};
+
+/* The head of the buffer that nsf_references, nsf_mounts and nsf_listns fill. */
+struct nsf_found {
+    uint32_t size;
+    uint32_t version;
+    uint64_t reference_offset; /* from the start of the buffer, bytes */
+    uint64_t namespace_offset; /* rows of struct nsf_namespace, without members and leaders */
+    uint64_t text_offset;
+    uint32_t reference_count;
+    uint32_t reference_bytes; /* of one row */
+    uint32_t namespace_count;
+    uint32_t namespace_bytes;
+    uint32_t text_bytes;
+    uint32_t reference_needed; /* after -ENOSPC: what to try next */
+    uint32_t namespace_needed;
+    uint32_t text_needed;
+    uint32_t threads;        /* looked at one by one */
+    uint32_t sockets;        /* socket descriptors met */
+    uint32_t sockets_asked;  /* those of them that were not remembered */
+    uint32_t sockets_known;  /* slots of the memory in use */
+    uint32_t vanished;       /* processes that ended before they were looked into */
+    uint32_t unpinned;       /* as in nsf_scan */
+    uint32_t threads_present; /* of the processes met */
+    uint32_t threads_counted; /* by the kernel, on the whole host; 0 where every process shows */
+    uint32_t hidden[NSF_HIDDEN_REASONS];
+    uint32_t reserved;
+};
+
+struct nsf_reference {
+    uint64_t start_ticks; /* of the process; 0 for mounts */
+    uint64_t mount_id;    /* mounts: the unique one where the kernel has it (6.8), else that of mountinfo */
+    int32_t kind;         /* enum nsf_kind */
+    int32_t ns;           /* row of what is held */
+    int32_t pid;          /* 0 for mounts */
+    int32_t tid;          /* NSF_THREAD and NSF_THREAD_FD, or a socket or tun of such a table; else 0 */
+    int32_t fd;           /* or -1 */
+    uint32_t uid;         /* effective, of the process */
+    int32_t mount_ns;     /* mounts: row of the mount namespace that it is in; else -1 */
+    uint32_t text;        /* mount point, struct sockaddr of the socket, or name of the tun device: offset, bytes */
+    uint32_t text_bytes;
+    int32_t family;       /* sockets: SO_DOMAIN, SO_TYPE */
+    int32_t socket_type;
+    uint8_t covered;      /* mounts: the path shows something else */
+    uint8_t comm_bytes;
+    uint16_t reserved;
+    char comm[16];
+};
+
+/* Rows and bytes that a buffer of nsf_found has room for. */
+struct nsf_room {
+    uint32_t references;
+    uint32_t namespaces;
+    uint32_t text_bytes;
+    uint32_t reserved;
+};
+
+/* One slot of what nsf_references remembers of sockets, which never change their namespace. All zero: free. */
+struct nsf_known_socket {
+    uint64_t inode; /* on sockfs */
+    uint32_t net;   /* inode of its network namespace, 0: refused */
+    uint32_t pass;  /* the last one that saw it */
+};
+
+/* Where a mount namespace is: that of the process or thread PID (FD -1), or what its descriptor FD stands for. */
+struct nsf_door {
+    int32_t pid;
+    int32_t fd;
+};
+
 struct nsf_child {
     uint32_t size;
     uint32_t version;
@@ -149,6 +238,36 @@ NSF_PUBLIC uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max)
  */
 NSF_PUBLIC int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max,
                         void *buffer, uint64_t bytes, struct nsf_error *error);
+
+/* Bytes of a buffer of nsf_found. */
+NSF_PUBLIC uint64_t nsf_found_bytes(const struct nsf_room *room);
+
+/* What nsf_references is to look into, and what it knows from the last time. */
+struct nsf_inquiry {
+    uint32_t part; /* as in nsf_scan */
+    uint32_t parts;
+    uint32_t pass;       /* counts full passes, from 1: what is remembered from before the last one is forgotten */
+    uint32_t pid_count;  /* 0: every process */
+    uint64_t pids;       /* address of as many int32_t */
+    uint64_t sockets;    /* address of struct nsf_known_socket, kept by the caller from one call to the next; may be 0 */
+    uint32_t socket_slots; /* a power of two */
+    uint32_t sockets_known; /* slots in use, as the last call told; 0: all are free */
+};
+
+/*
+ * Looks for holders in processes: descriptors of namespaces, sockets and tun devices of another network namespace than their process's, threads
+ * elsewhere than their process, and their own descriptors. Of several alike in one process the lowest is reported. Enters no namespace and opens
+ * nothing but namespaces; a socket is looked at through a copy of its descriptor (pidfd_getfd(2)). -ENOSPC as in nsf_scan.
+ */
+NSF_PUBLIC int nsf_references(const char *proc, const struct nsf_inquiry *inquiry, const struct nsf_room *room, void *buffer,
+                              uint64_t bytes, struct nsf_error *error);
+
+/*
+ * Looks for bind mounts of namespaces in the mount namespaces behind DOORS, and in every mount namespace that such a mount holds. One without a
+ * process is entered by a child process that does nothing but be there. -ENOSPC as in nsf_scan.
+ */
+NSF_PUBLIC int nsf_mounts(const char *proc, const struct nsf_door *doors, uint32_t door_count, const struct nsf_room *room,
+                          void *buffer, uint64_t bytes, struct nsf_error *error);
 
 /* Describes the namespace that FD, or if FD is -1 the file PATH (/proc/<pid>/ns/x or a bind mount of one), stands for. */
 NSF_PUBLIC int nsf_relate(int32_t fd, const char *path, struct nsf_relation *relation, struct nsf_error *error);

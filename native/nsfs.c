@@ -1,12 +1,14 @@
 #include "nsfs.h"
 
 #include "nsfleet.h"
+#include "owned_fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
@@ -16,6 +18,11 @@
 #define NSFS_GET_NSTYPE 0xb703u
 #define NSFS_GET_OWNER_UID 0xb704u
 #define NSFS_GET_ID 0x8008b70du
+#define PIDFD_GET_PID_FOR_CHILDREN 0xff06u /* linux/pidfd.h, Linux 6.11 */
+#define OF_THREAD O_EXCL                   /* PIDFD_THREAD, Linux 6.9 */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
 #define NSFS_SUPER_MAGIC 0x6e736673
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -47,12 +54,17 @@ int nsf_nsfs_identify(int fd, struct nsf_nsfs *out) {
     return 0;
 }
 
-int nsf_nsfs_type(int fd) {
+int nsf_nsfs_magic(int fd) {
     struct statfs about;
     if (fstatfs(fd, &about) != 0)
         return -errno;
-    if (about.f_type != NSFS_SUPER_MAGIC)
-        return -EINVAL;
+    return about.f_type == NSFS_SUPER_MAGIC ? 0 : -EINVAL;
+}
+
+int nsf_nsfs_type(int fd) {
+    int result = nsf_nsfs_magic(fd);
+    if (result < 0)
+        return result;
     int flag = ioctl(fd, NSFS_GET_NSTYPE);
     if (flag < 0)
         return -errno;
@@ -70,6 +82,16 @@ int nsf_nsfs_parent(int fd) {
 int nsf_nsfs_owner(int fd) {
     int owner = ioctl(fd, NSFS_GET_USERNS);
     return owner < 0 ? -errno : owner;
+}
+
+int nsf_nsfs_pid_for_children(int32_t pid, int thread) {
+    NSF_OWNED_FD pidfd = (int)syscall(SYS_pidfd_open, pid, thread ? OF_THREAD : 0u);
+    if (pidfd < 0)
+        return errno == EINVAL || errno == ENOSYS ? -ENOENT : -errno;
+    int fd = ioctl(pidfd, PIDFD_GET_PID_FOR_CHILDREN, 0);
+    if (fd >= 0)
+        return fd;
+    return errno == ENOTTY || errno == EINVAL || errno == EOPNOTSUPP ? -ENOENT : -errno;
 }
 
 int64_t nsf_nsfs_owner_uid(int fd) {

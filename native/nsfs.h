@@ -16,6 +16,8 @@ extern const char *const nsf_link_names[];
 /* The type that a link shows: pid_for_children shows a pid namespace. */
 int nsf_link_type(int link);
 
+/* 0 if FD, which may be an O_PATH one, is on nsfs; -EINVAL if not, or -errno. */
+int nsf_nsfs_magic(int fd);
 /* 0 or -errno. */
 int nsf_nsfs_identify(int fd, struct nsf_nsfs *out);
 /* Index of the type (enum nsf_type), -EINVAL if FD is no namespace, or -errno. */
@@ -23,6 +25,11 @@ int nsf_nsfs_type(int fd);
 /* A new descriptor, or -errno; -EPERM: there is none, or it is outside of the caller's sight (ioctl_nsfs(2)). */
 int nsf_nsfs_parent(int fd);
 int nsf_nsfs_owner(int fd);
+/*
+ * The pid namespace that the next children of PID get, also where its link is not there because it has no init yet: a descriptor, or -errno; -ENOENT
+ * before Linux 6.11. THREAD: PID is a thread's.
+ */
+int nsf_nsfs_pid_for_children(int32_t pid, int thread);
 /* Effective uid of the creator of a user namespace, or -1. */
 int64_t nsf_nsfs_owner_uid(int fd);
 

@@ -1,6 +1,8 @@
 #ifndef NSF_PROC_STAT_H
 #define NSF_PROC_STAT_H
 
+#include "nsfleet.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +23,8 @@ int nsf_parse_stat(const char *text, size_t bytes, struct nsf_stat *out);
 
 /* Reads and parses "stat" below the directory DIR; PATH is "stat" or "<pid>/stat". 0 or -errno; -ESRCH if it ended. */
 int nsf_read_stat(int dir, const char *path, struct nsf_stat *out);
+
+/* A descriptor of the procfs at PATH, or -errno with ERROR filled; -ENODEV: it is none. */
+int nsf_open_proc(const char *path, struct nsf_error *error);
 
 #endif

@@ -53,7 +53,8 @@ function decodeProcesses(buffer: ArrayBuffer, offset: number, count: number): Pr
   return rows;
 }
 
-function decodeNamespace(view: DataView, at: number): NamespaceRow {
+/** One row of struct nsf_namespace. */
+export function decodeNamespace(view: DataView, at: number): NamespaceRow {
   const type = namespaceTypes[view.getInt32(at + nsfNamespace.type[0], true)];
   if (type === undefined) throw new RangeError('the scan holds a namespace of an unknown type');
   const ownerUid = Number(view.getBigInt64(at + nsfNamespace.owner_uid[0], true));

@@ -1,5 +1,6 @@
 #include "error.h"
 #include "owned_fd.h"
+#include "proc_stat.h"
 #include "scan_process.h"
 
 #include <fcntl.h>
@@ -7,9 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 
-#define PROC_MAGIC 0x9fa0
 #define ROWS_MAX (1u << 24) /* keeps every size below in 32 bits of rows; a kernel has at most 2^22 pids */
 
 struct linux_dirent64 {
@@ -99,20 +98,6 @@ static int walk(struct nsf_walk *scan, uint32_t part, uint32_t parts, struct nsf
     }
 }
 
-static int open_proc(const char *path, struct nsf_error *error) {
-    struct statfs about;
-    NSF_OWNED_FD fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return nsf_fail_errno(error, "open_proc", path);
-    if (fstatfs(fd, &about) != 0)
-        return nsf_fail_errno(error, "check_proc", path);
-    if (about.f_type != PROC_MAGIC)
-        return nsf_fail(error, ENODEV, "check_proc", path);
-    int kept = fd;
-    fd = -1;
-    return kept;
-}
-
 int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max, void *buffer,
              uint64_t bytes, struct nsf_error *error) {
     struct nsf_walk scan;
@@ -121,7 +106,7 @@ int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_m
     if (process_max == 0 || namespace_max == 0 || nsf_scan_bytes(process_max, namespace_max) > bytes)
         return nsf_fail(error, EINVAL, "buffer", NULL);
     lay_out(&scan, buffer, process_max, namespace_max);
-    NSF_OWNED_FD opened = open_proc(proc, error);
+    NSF_OWNED_FD opened = nsf_open_proc(proc, error);
     if (opened < 0)
         return opened;
     scan.proc = opened;

@@ -39,6 +39,22 @@ static int32_t read_link(struct nsf_walk *scan, int ns, int link) {
     return nsf_table_resolve(&scan->table, type, fd);
 }
 
+/*
+ * Row of a pid namespace for children that has no init yet: its link is not there then. The process that NS stands for still is when it was
+ * asked, so the pid was its own.
+ */
+static int32_t read_unborn(struct nsf_walk *scan, int ns, int32_t pid) {
+    struct nsf_stat again;
+    int fd = nsf_nsfs_pid_for_children(pid, 0);
+    if (fd < 0)
+        return fd;
+    int result = nsf_read_stat(ns, "../stat", &again);
+    if (result == 0)
+        return nsf_table_resolve(&scan->table, NSF_PID, fd);
+    close(fd);
+    return result;
+}
+
 static int is_fatal(int result) {
     return result == -ENOSPC || result == -EMFILE || result == -ENFILE || result == -ENOMEM;
 }
@@ -64,6 +80,8 @@ static int read_links(struct nsf_walk *scan, int ns, struct nsf_process *row, in
     int doubtful = 0;
     for (int link = 0; link < NSF_LINKS; link++) {
         row->ns[link] = read_link(scan, ns, link);
+        if (row->ns[link] == -ENOENT && link == NSF_PID_FOR_CHILDREN && row->ns[NSF_NET] >= 0)
+            row->ns[link] = read_unborn(scan, ns, row->pid);
         if (row->ns[link] >= 0)
             continue;
         int result = row->ns[link];

@@ -48,6 +48,7 @@ static int32_t add(struct nsf_table *table, int type, const struct nsf_nsfs *abo
     if (table->pinned < table->pin_max) {
         table->pins[index] = fd;
         table->pinned++;
+        (void)fcntl(fd, F_SETFL, NSF_PIN_FLAGS);
     } else {
         table->pins[index] = -1;
         table->unpinned++;
@@ -107,6 +108,23 @@ int32_t nsf_table_resolve(struct nsf_table *table, int type, int fd) {
     if (table->pins[index] != fd)
         close(fd);
     return result < 0 ? result : index;
+}
+
+int32_t nsf_table_note(struct nsf_table *table, int type, uint64_t inode) {
+    if (table->count == table->max)
+        return -ENOSPC;
+    uint32_t index = table->count++;
+    struct nsf_namespace *row = &table->rows[index];
+    memset(row, 0, sizeof *row);
+    row->type = type;
+    row->inode = inode;
+    row->owner_uid = -1;
+    row->parent = -1;
+    row->owner = -1;
+    table->pins[index] = -1;
+    table->unpinned++;
+    table->slots[slot_of(table, type, inode)] = index + 1;
+    return (int32_t)index;
 }
 
 void nsf_table_truncate(struct nsf_table *table, uint32_t count) {

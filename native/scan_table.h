@@ -3,6 +3,7 @@
 
 #include "nsfleet.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 
 /* The namespaces of one scan: rows in order of first sight, found by (type, inode) through open addressing. */
@@ -18,6 +19,12 @@ struct nsf_table {
     uint32_t unpinned;
 };
 
+/*
+ * Status flags of the descriptors that a table holds open, without any effect on them: by these a search of descriptors knows those of a scan, its
+ * own or another agent's, which are gone a moment later.
+ */
+#define NSF_PIN_FLAGS (O_APPEND | O_NONBLOCK)
+
 /* Slots for so many rows. */
 uint32_t nsf_table_slots(uint32_t max);
 
@@ -29,6 +36,9 @@ int32_t nsf_table_find(const struct nsf_table *table, int type, uint64_t inode);
  * owner, up to what the caller may see. -ENOSPC: no room. Otherwise -errno.
  */
 int32_t nsf_table_resolve(struct nsf_table *table, int type, int fd);
+
+/* Row of a namespace that cannot be opened, so is known by its inode only: no id, no dev, no relatives. -ENOSPC: no room. */
+int32_t nsf_table_note(struct nsf_table *table, int type, uint64_t inode);
 
 /* Forgets all rows from COUNT on. */
 void nsf_table_truncate(struct nsf_table *table, uint32_t count);

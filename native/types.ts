@@ -64,6 +64,49 @@ export type ScanCounts = {
 
 export type Scan = { processes: ProcessRow[]; namespaces: NamespaceRow[]; counts: ScanCounts };
 
+/** In the order of enum nsf_kind. */
+export const referenceKinds = ['thread', 'fd', 'thread_fd', 'socket', 'tun', 'mount'] as const;
+
+/** A holder that is no process, parent or owner. Text is bytes: what a process chose. */
+export type ReferenceRow = {
+  kind: (typeof referenceKinds)[number];
+  /** Index into `References.namespaces`. */
+  namespaceIndex: number;
+  /** 0 for mounts. */
+  pid: number;
+  startTicks: string;
+  /** thread and thread_fd, and what else a thread's own descriptors are; else 0. */
+  tid: number;
+  /** -1 for threads and mounts. */
+  fd: number;
+  uid: number;
+  comm: Uint8Array;
+  /** Mounts: where the mount is, an index into `References.namespaces`; else -1. */
+  mountNamespaceIndex: number;
+  /** Decimal; unique and never reused where the kernel can (6.11), else that of mountinfo. "0" for the others. */
+  mountId: string;
+  /** Mounts: the path shows something else. */
+  covered: boolean;
+  /** Mounts: the mount point; sockets: struct sockaddr; tun: name of the device. */
+  text: Uint8Array;
+  /** Sockets: SO_DOMAIN and SO_TYPE. */
+  family: number;
+  socketType: number;
+};
+
+export type References = {
+  references: ReferenceRow[];
+  /** Those that are held and those above them, without members: `processCount` is 0. A row with `dev` 0 is known by its inode only. */
+  namespaces: NamespaceRow[];
+  /** Threads looked at one by one. */
+  threads: number;
+  /** What could not be seen, by reason; reasons that did not occur are left out. */
+  hidden: Record<string, number>;
+};
+
+/** A mount namespace: that of a process or thread, or what its descriptor stands for. */
+export type MountDoor = { pid: number; fd?: number };
+
 export type NamespaceIdentity = { inode: number; id: string | null };
 
 export type NamespaceRelation = NamespaceIdentity & {

@@ -1,0 +1,35 @@
+#ifndef NSF_VISITOR_H
+#define NSF_VISITOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A child process that is in another mount namespace for us: it shares our memory and descriptors, and nothing but its place is its own, so that
+ * no thread of the caller is ever anywhere else. Its mounts show in /proc/<pid>/mountinfo. What may wait for a file system that does not answer
+ * (FUSE, a dead server) is done by it and given up after NSF_VISIT_MS.
+ */
+#define NSF_VISIT_MS 1000
+
+struct nsf_visit;
+
+struct nsf_visitor {
+    int32_t pid; /* 0: there is none */
+    int32_t pidfd;
+    int32_t lost; /* it did not answer: what it does now is unknown */
+    char *arena;
+    size_t arena_bytes;
+    struct nsf_visit *visit;
+};
+
+/* A child in the mount namespace open at MOUNT_NS, or -errno; nsf_visitor_end in any case. */
+int nsf_visitor_start(struct nsf_visitor *visitor, int mount_ns);
+/* An O_PATH descriptor of PATH there, which may have no symbolic links; or -errno, -ETIMEDOUT if no answer came. */
+int nsf_visitor_open(struct nsf_visitor *visitor, const char *path);
+/* Takes the child into a copy of where it is, from which nothing is passed on to the original. */
+int nsf_visitor_copy(struct nsf_visitor *visitor);
+/* Takes off what is mounted at PATH. After nsf_visitor_copy only. */
+int nsf_visitor_unmount(struct nsf_visitor *visitor, const char *path);
+void nsf_visitor_end(struct nsf_visitor *visitor);
+
+#endif
