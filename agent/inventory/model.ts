@@ -10,6 +10,9 @@ import type { ReportedNamespace, ReportedProcess, ReportedReference, ScanCounts 
 import { namespaceKey, namespaceTypes } from '#shared/namespace.ts';
 import type { NamespaceKey } from '#shared/namespace.ts';
 import { rawText } from '#shared/raw-text.ts';
+import type { Discovery } from './discover.ts';
+import { reportReference } from './references.ts';
+import type { Keyed } from './references.ts';
 
 export type Model = {
   /** by `type key` */
@@ -38,7 +41,7 @@ export type CommandOf = (pid: number, start: string) => string;
 
 /** `commandOf` gives a leader's command line, already cut, as raw text; `durationMicros` is how long the scan took. */
 export function buildModel(
-  scan: Scan,
+  scan: Scan & Partial<Discovery>,
   generations: Generations,
   commandOf: CommandOf,
   durationMicros: number,
@@ -80,18 +83,30 @@ export function buildModel(
     };
     processes.set(processMapKey(reported), reported);
   }
+  const references = new Map<string, ReportedReference>();
+  const keyedAt = (index: number): Keyed | null => {
+    const row = scan.namespaces[index];
+    const key = keys[index];
+    return row === undefined || key === undefined ? null : { row, key };
+  };
+  for (const row of scan.references ?? []) {
+    const reported = reportReference(row, keyedAt);
+    if (reported !== null) references.set(reported.id, reported);
+  }
+
+  const hidden = scan.hidden ?? {};
   const { EACCES, EPERM, other } = scan.counts.unreadable;
   const unreadable = EACCES + EPERM + other;
   const counts: ScanCounts = {
     processes: scan.processes.length,
-    threads: 0,
+    threads: scan.threads ?? 0,
     unreadable,
     vanished: scan.counts.vanished,
-    hidden: {},
-    partial: unreadable > 0,
+    hidden,
+    partial: unreadable > 0 || Object.keys(hidden).length > 0,
     durationMicros,
   };
-  return { model: { namespaces, processes, references: new Map(), counts }, generations: next };
+  return { model: { namespaces, processes, references, counts }, generations: next };
 }
 
 const pidPosition = namespaceTypes.indexOf('pid');
