@@ -20,7 +20,9 @@ const attributes: fc.Arbitrary<Attributes> = fc.record({
 
 test('whatever it went through, going back over its changes gives what it was', () => {
   fc.assert(
-    fc.property(fc.array(attributes, { minLength: 1, maxLength: 6 }), (states) => {
+    fc.property(fc.array(attributes, { minLength: 1, maxLength: 6 }), (generated) => {
+      // as from the database: plain objects
+      const states = structuredClone(generated);
       const changes: Changes[] = states.slice(1).map((state, at) => changesOf(states[at]!, state));
       for (let at = 0; at < states.length; at += 1) {
         const newestFirst = structuredClone(changes.slice(at)).toReversed();
