@@ -8,6 +8,7 @@ import { ensureApiToken, tokenChecker } from './api-token.ts';
 import { createAsker } from './asker.ts';
 import type { ControllerConfig } from './config.ts';
 import type { Context } from './context.ts';
+import { createFollow } from './event-feed.ts';
 import { ensureNatsKeys } from './credentials/keys.ts';
 import { controllerCredentials } from './credentials/users.ts';
 import { checkReadiness } from './health.ts';
@@ -68,6 +69,7 @@ export async function startController(config: ControllerConfig, log: Log): Promi
   const app = await createServer({
     answers: createAnswers(context),
     streams: createStreamOpener(context),
+    follow: createFollow(store),
     isToken,
     readiness: () => checkReadiness(() => ping(store), link),
     metrics,

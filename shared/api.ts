@@ -7,7 +7,21 @@ import { HostId } from './host.ts';
 import { Mount, MountQuery } from './mount.ts';
 import { NamespaceType } from './namespace.ts';
 import { PidTranslation } from './pids.ts';
-import { Decision, Event, FleetStatus, Host, Namespace, NamespaceDetail, Sandbox } from './resources.ts';
+import { Moment } from './moment.ts';
+import {
+  Changes,
+  Decision,
+  Event,
+  FleetStatus,
+  Host,
+  HostDiffGroup,
+  Leak,
+  LeakRule,
+  Namespace,
+  NamespaceDetail,
+  Sandbox,
+  Why,
+} from './resources.ts';
 import { IdRange, SandboxRequest, SandboxState, WireError } from './sandbox.ts';
 import { SignalName } from './signal.ts';
 
@@ -31,6 +45,27 @@ const wait = {
   waitMs: z.coerce.number().int().min(0).max(waitMaxMs).default(30_000),
 };
 const flag = z.enum(['true', 'false']).default('false');
+const filter = z
+  .string()
+  .min(1)
+  .max(4096)
+  .optional()
+  .describe('CEL over the fields of the noun (docs/filters.md): type == "net" && processes == 0 && age > duration("10m")');
+const NamespaceParams = z.object({ namespace: Text.describe('number, key or inode') });
+const which = { host: Text.optional().describe('host id or name'), type: NamespaceType.optional() };
+const Seq = z.string().regex(/^[0-9]{1,18}$/, 'a number of an event');
+const eventChoice = {
+  host: Text.optional().describe('host id or name'),
+  sandbox: Text.optional().describe('id, unique prefix of it, or name'),
+  namespace: z
+    .string()
+    .regex(/^[0-9]{1,18}$/, 'nsfleet’s number of a namespace')
+    .optional(),
+  filter,
+};
+const TypeList = z
+  .string()
+  .regex(/^[a-z_.-]{1,40}(,[a-z_.-]{1,40}){0,19}$/, 'types, or beginnings of them, with commas between: namespace.,leak.found');
 
 export type Route = {
   method: 'GET' | 'POST' | 'DELETE';
@@ -49,10 +84,18 @@ export const api = {
     method: 'GET',
     path: '/v1/hosts',
     summary: 'Hosts by name',
-    query: z.object(page),
+    query: z.object({ ...page, filter }),
     reply: z.object({ hosts: z.array(Host), nextCursor }),
   },
   hostShow: { method: 'GET', path: '/v1/hosts/:host', summary: 'One host', params: HostParams, reply: Host },
+  hostTimeline: {
+    method: 'GET',
+    path: '/v1/hosts/:host/timeline',
+    summary: 'What happened on a host, oldest first',
+    params: HostParams,
+    query: z.object({ ...page, from: Moment.optional(), to: Moment.optional(), types: TypeList.optional(), filter }),
+    reply: z.object({ host: z.object({ id: HostId, name: z.string() }), events: z.array(Event), nextCursor }),
+  },
   hostEnroll: {
     method: 'POST',
     path: '/v1/hosts',
@@ -109,11 +152,12 @@ export const api = {
     summary: 'Namespaces of the fleet, by number',
     query: z.object({
       ...page,
-      host: Text.optional().describe('host id or name'),
-      type: NamespaceType.optional(),
+      ...which,
       sandbox: Text.optional(),
       ended: flag.describe('true: past ones too'),
-      fresh: flag.describe('true: the hosts scan first; those that do not answer are named in `stale`'),
+      live: flag.describe('true: the hosts scan first; those that do not answer are named in `stale`'),
+      at: Moment.optional().describe('those that were there then, as they were then'),
+      filter,
     }),
     reply: z.object({
       namespaces: z.array(Namespace),
@@ -125,9 +169,85 @@ export const api = {
     method: 'GET',
     path: '/v1/namespaces/:namespace',
     summary: 'One namespace with all that holds it',
-    params: z.object({ namespace: Text.describe('number, key or inode') }),
-    query: z.object({ host: Text.optional(), type: NamespaceType.optional() }),
+    params: NamespaceParams,
+    query: z.object(which),
     reply: NamespaceDetail,
+  },
+  namespaceWhy: {
+    method: 'GET',
+    path: '/v1/namespaces/:namespace/why',
+    summary: 'Why a namespace is alive, in sentences',
+    params: NamespaceParams,
+    query: z.object(which),
+    reply: Why,
+  },
+  namespaceHistory: {
+    method: 'GET',
+    path: '/v1/namespaces/:namespace/history',
+    summary: 'What happened to a namespace, oldest first, and which others had its inode',
+    params: NamespaceParams,
+    query: z.object({ ...page, ...which, inode: flag.describe('true: also the namespaces of its host and type that had the same inode') }),
+    reply: z.object({
+      intervals: z.array(Namespace).describe('the namespace; with `inode` all of that inode, oldest first, at most 1,000'),
+      events: z.array(Event).describe('of all of them'),
+      nextCursor,
+    }),
+  },
+  namespaceDiff: {
+    method: 'GET',
+    path: '/v1/diff/namespaces',
+    summary: 'What is different between two moments',
+    query: z.object({
+      ...which,
+      from: Moment,
+      to: Moment.default('now'),
+      limit: z.coerce.number().int().min(1).max(10_000).default(1000).describe('most of each that are listed; all are counted'),
+    }),
+    reply: z.object({
+      from: z.iso.datetime(),
+      to: z.iso.datetime(),
+      counts: z.object({
+        before: z.int().describe('there at `from`'),
+        after: z.int().describe('there at `to`'),
+        added: z.int(),
+        removed: z.int(),
+        between: z.int().describe('came after `from` and went before `to`'),
+        changed: z.int().describe('there at both, and changed'),
+      }),
+      added: z.array(Namespace),
+      removed: z.array(Namespace),
+      changed: z.array(z.object({ namespace: Namespace, changes: Changes })),
+    }),
+  },
+  hostDiff: {
+    method: 'GET',
+    path: '/v1/diff/hosts',
+    summary: 'What namespaces one host has and another has not, by what people call them',
+    query: z.object({
+      left: Text.describe('host id or name'),
+      right: Text.describe('host id or name'),
+      type: NamespaceType.optional(),
+      at: Moment.optional(),
+    }),
+    reply: z.object({
+      left: z.object({ id: HostId, name: z.string(), namespaces: z.int() }),
+      right: z.object({ id: HostId, name: z.string(), namespaces: z.int() }),
+      same: z.int().describe('namespaces of the left that have their match on the right'),
+      groups: z.array(HostDiffGroup).describe('those of which there are not as many on both'),
+    }),
+  },
+  leakList: {
+    method: 'GET',
+    path: '/v1/leaks',
+    summary: 'Namespaces that leak or drift, and who pins them; newest first',
+    query: z.object({
+      ...page,
+      host: Text.optional().describe('host id or name'),
+      rule: LeakRule.optional(),
+      all: flag.describe('true: those that were cleared too'),
+      filter,
+    }),
+    reply: z.object({ leaks: z.array(Leak), nextCursor }),
   },
   sandboxCreate: {
     method: 'POST',
@@ -160,6 +280,7 @@ export const api = {
       state: SandboxState.optional(),
       label: z.string().optional().describe('key or key=value'),
       all: flag.describe('true: ended and removed ones too'),
+      filter,
     }),
     reply: z.object({ sandboxes: z.array(Sandbox), nextCursor }),
   },
@@ -193,13 +314,15 @@ export const api = {
     path: '/v1/events',
     summary: 'Events after a number, oldest first',
     query: z.object({
-      since: z
-        .string()
-        .regex(/^[0-9]{1,19}$/)
-        .default('0'),
+      since: Seq.default('0'),
       limit: page.limit,
+      types: TypeList.optional(),
+      ...eventChoice,
     }),
-    reply: z.object({ events: z.array(Event) }),
+    reply: z.object({
+      events: z.array(Event),
+      last: Seq.describe('read on from here: up to this number all were looked at'),
+    }),
   },
 } as const satisfies Record<string, Route>;
 
@@ -214,7 +337,23 @@ export const sockets = {
   sandboxExec: { path: '/v1/sandboxes/:sandbox/exec', summary: 'Run a command in a running sandbox' },
   /** first message: {"follow": boolean} */
   sandboxLogs: { path: '/v1/sandboxes/:sandbox/logs', summary: 'What its command wrote; ends with its exit status when followed' },
+  /** first message: FollowRequest; then text messages of the server only */
+  eventFollow: { path: '/v1/events/follow', summary: 'Events as they happen, from a number on, exactly once and in order' },
 } as const;
+
+/**
+ * First message of `/v1/events/follow`. The server answers with one text message an event (JSON, the model Event), from `since` on exactly
+ * once and in order. Before it closes for a reason of its own it sends `{"error": WireError}`; resume after the last event that came.
+ */
+export const FollowRequest = z.strictObject({
+  since: Seq.optional().describe('events after that number; default: those that happen from now on'),
+  types: TypeList.optional(),
+  ...eventChoice,
+});
+export type FollowRequest = z.infer<typeof FollowRequest>;
+
+/** RFC 6455 and its registry. After each the client may come again, except after `refused`. */
+export const followClosed = { ending: 1012, tooSlow: 1013, failed: 1011, refused: 1008 } as const;
 
 /** Replaces `:name` by its value, encoded: `routePath('/v1/hosts/:host', {host: 'a/b'})` is `/v1/hosts/a%2Fb`. */
 export function routePath(path: string, params: Readonly<Record<string, string>> = {}): string {

@@ -35,6 +35,16 @@ const entries = {
     exit: exitCodes.usage,
     remedy: 'write a CEL expression over host.labels, host.facts, host.name or host.id that yields true or false',
   },
+  FILTER_INVALID: {
+    http: 400,
+    exit: exitCodes.usage,
+    remedy: 'write a CEL expression that yields true or false, such as type == "net" && processes == 0 && age > duration("10m")',
+  },
+  EVENTS_EXPIRED: {
+    http: 410,
+    exit: exitCodes.failed,
+    remedy: 'events of that time were dropped by retention: begin again with --since 0, which is the oldest that is kept',
+  },
   NOT_FOUND: { http: 404, exit: exitCodes.notFound, remedy: 'check the address; /openapi.json lists every route' },
   HOST_NOT_FOUND: { http: 404, exit: exitCodes.notFound, remedy: '`nsfleet host ls` lists the hosts' },
   HOST_AMBIGUOUS: { http: 409, exit: exitCodes.conflict, remedy: 'name the host by its id; `nsfleet host ls` shows ids' },

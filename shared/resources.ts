@@ -8,6 +8,9 @@ import { ExitStatus, IdRange, SandboxNamespace, SandboxSpec, SandboxState, Wante
 
 const Time = z.iso.datetime();
 
+export const LeakRule = z.enum(['net-without-process', 'sandbox-gone', 'user-growth', 'host-net-foreign-mnt', 'unexpected-owner']);
+export type LeakRule = z.infer<typeof LeakRule>;
+
 export const Host = z.object({
   id: HostId,
   name: z.string(),
@@ -77,6 +80,25 @@ export const NamespaceDetail = Namespace.extend({
 });
 export type NamespaceDetail = z.infer<typeof NamespaceDetail>;
 
+export const Why = z.object({
+  namespace: NamespaceDetail,
+  alive: z.boolean(),
+  sentences: z.array(z.string()).describe('what keeps it alive, and what would end it'),
+});
+export type Why = z.infer<typeof Why>;
+
+/** Namespaces of two hosts that people call the same are one group. */
+export const HostDiffGroup = z.object({
+  type: NamespaceType,
+  by: z.enum(['name', 'leader', 'holders']).describe('name: `docker:web`; leader: its comm; holders: kinds of what alone holds it'),
+  name: z.string(),
+  left: z.int().nonnegative(),
+  right: z.int().nonnegative(),
+  leftIds: z.array(z.string()).describe('numbers of the first few'),
+  rightIds: z.array(z.string()),
+});
+export type HostDiffGroup = z.infer<typeof HostDiffGroup>;
+
 /** Why a sandbox is where it is: how many hosts were seen and what each filter refused. Nomad’s AllocMetric, in short. */
 export const Decision = z.object({
   hostsSeen: z.int().nonnegative(),
@@ -122,13 +144,38 @@ export const Event = z.object({
   at: Time,
   type: z
     .string()
-    .describe('host.connected, host.rebooted, namespace.appeared, namespace.gone, sandbox.created, sandbox.placed, sandbox.<state> …'),
+    .describe(
+      'host.connected, host.rebooted, namespace.appeared, namespace.changed, namespace.gone, holder.lost, leak.found, leak.cleared, ' +
+        'sandbox.created, sandbox.placed, sandbox.<state> …',
+    ),
   hostId: HostId.nullable(),
   sandboxId: z.uuid().nullable(),
   namespaceId: z.string().nullable(),
   detail: z.record(z.string(), z.unknown()),
 });
 export type Event = z.infer<typeof Event>;
+
+/** A field that changed: `leader`, `names`, `parent`, `owner`, `ownerUid`, or of what it is like inside `details.<field>`. */
+export const Changes = z.record(z.string(), z.object({ from: z.unknown(), to: z.unknown() }));
+
+export const Leak = z.object({
+  id: z.string().regex(/^[0-9]{1,19}$/),
+  rule: LeakRule,
+  hostId: HostId,
+  hostName: z.string(),
+  namespace: z
+    .object({ id: z.string(), type: NamespaceType, key: NamespaceKey, inode: z.int() })
+    .nullable()
+    .describe('null: it is about the host'),
+  subject: z.string().describe('what of it, where a rule finds several: a process'),
+  since: Time.describe('since when it is so, as far as known'),
+  foundAt: Time,
+  clearedAt: Time.nullable().describe('null: it is so now'),
+  reason: z.string().describe('what is wrong, in a sentence'),
+  pins: z.array(z.string()).describe('who pins it and for how long, in sentences'),
+  detail: z.record(z.string(), z.unknown()),
+});
+export type Leak = z.infer<typeof Leak>;
 
 export const FleetStatus = z.object({
   version: z.string(),

@@ -8,11 +8,13 @@ import { randomUUID } from 'node:crypto';
 import { requestMaxBytes } from '#shared/api.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
+import type { Follow } from '../event-feed.ts';
 import type { Readiness } from '../health.ts';
 import type { Metrics } from '../metrics.ts';
 import type { StreamOpener } from '../sandbox/streams.ts';
 import { authorize } from './auth.ts';
 import { answerFailure } from './failure.ts';
+import { addFollow } from './follow.ts';
 import { addLimits } from './limits.ts';
 import { addOpenApi } from './openapi.ts';
 import { addProbes } from './probes.ts';
@@ -31,6 +33,7 @@ const paramMaxLength = 2295;
 export type ServerParts = {
   answers: Answers;
   streams: StreamOpener;
+  follow: Follow;
   isToken: (guess: string) => boolean;
   readiness: () => Promise<Readiness>;
   metrics: Metrics;
@@ -80,6 +83,7 @@ export async function createServer(parts: ServerParts): Promise<FastifyInstance>
   addProbes(app, parts.readiness, parts.metrics);
   addRoutes(app, parts.answers, parts.ending);
   addStreams(app, parts.streams, parts.metrics, parts.ending);
+  addFollow(app, parts.follow, parts.metrics, parts.ending);
   await app.ready();
   return app;
 }

@@ -22,7 +22,7 @@ const Params = z.object({ sandbox: z.string().min(1).max(255) });
 export function addStreams(app: FastifyInstance, opener: StreamOpener, metrics: Metrics, ending: AbortSignal): void {
   let open = 0;
   const add = <T>(
-    name: keyof typeof sockets,
+    name: 'sandboxExec' | 'sandboxLogs',
     model: z.ZodType<T>,
     start: (sandbox: string, request: T, events: StreamEvents) => Promise<AgentStream>,
   ) => {
@@ -111,7 +111,8 @@ function tooMany(): NsfleetError {
   });
 }
 
-function refusePlainHttp(_request: FastifyRequest, _reply: FastifyReply): never {
+/** What answers the path of a WebSocket without an upgrade. */
+export function refusePlainHttp(_request: FastifyRequest, _reply: FastifyReply): never {
   throw new NsfleetError('INVALID_INPUT', {
     attempted: 'open',
     target: 'stream',

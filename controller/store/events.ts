@@ -9,6 +9,7 @@
  */
 import { sql } from 'drizzle-orm';
 import type { SQL } from 'drizzle-orm';
+import { NsfleetError } from '#shared/errors.ts';
 import type { Event } from '#shared/resources.ts';
 import { rowsOf } from './client.ts';
 import type { Tx } from './client.ts';
@@ -44,13 +45,56 @@ export function insertEvents(events: readonly NewEvent[]): SQL {
       as given (type text, host_id text, sandbox_id uuid, namespace_id bigint, detail jsonb)`;
 }
 
-/** Events after the number `since`, oldest first, at most `limit`. */
-export async function readEvents(tx: Tx, { since, limit }: { since: string; limit: number }): Promise<Event[]> {
-  return rowsOf<Event>(
+export type EventQuery = {
+  /** Those after that number. */
+  since: string;
+  limit: number;
+  /** Beginnings of types: `namespace.`, `leak.found`. */
+  types?: readonly string[] | undefined;
+  hostId?: string | undefined;
+  sandboxId?: string | undefined;
+  namespaceIds?: readonly string[] | undefined;
+  /** RFC 3339: not before that, and before this. */
+  from?: string | undefined;
+  to?: string | undefined;
+};
+
+/** `last`: all events up to that number were looked at; read on from there. */
+export type EventPage = { events: Event[]; last: string };
+
+/** Events after the number `since`, oldest first, at most `limit`. EVENTS_EXPIRED where some after it were dropped; 0 is the oldest kept. */
+export async function readEvents(tx: Tx, query: EventQuery): Promise<EventPage> {
+  const { since, limit, types, hostId, sandboxId, namespaceIds, from, to } = query;
+  const conditions = [sql`e.seq > ${since}::bigint`];
+  if (types !== undefined) conditions.push(sql`exists (select from unnest(${sql.param(types)}::text[]) t where starts_with(e.type, t))`);
+  if (hostId !== undefined) conditions.push(sql`e.host_id = ${hostId}`);
+  if (sandboxId !== undefined) conditions.push(sql`e.sandbox_id = ${sandboxId}::uuid`);
+  if (namespaceIds !== undefined) conditions.push(sql`e.namespace_id = any(${sql.param(namespaceIds)}::bigint[])`);
+  if (from !== undefined) conditions.push(sql`e.at >= ${from}::timestamptz`);
+  if (to !== undefined) conditions.push(sql`e.at < ${to}::timestamptz`);
+  // One statement, so one picture: what is not in it was committed later, and has a larger number than all that is.
+  const rows = await rowsOf<(Event | { seq: null }) & { head: string; dropped: string }>(
     tx,
     'read events',
-    sql`select seq::text as seq, ${iso(sql`at`)} as at, type, host_id as "hostId", sandbox_id as "sandboxId",
-        namespace_id::text as "namespaceId", detail
-      from events where seq > ${since}::bigint order by events.seq limit ${limit}`,
+    sql`select found.*, state.head, state.dropped
+      from (select coalesce((select seq from events order by seq desc limit 1), 0)::text as head, seq::text as dropped from events_dropped) state
+      left join lateral (
+        select e.seq::text as seq, ${iso(sql`e.at`)} as at, e.type, e.host_id as "hostId", e.sandbox_id as "sandboxId",
+          e.namespace_id::text as "namespaceId", e.detail
+        from events e where ${sql.join(conditions, sql` and `)} order by e.seq limit ${limit}
+      ) found on true
+      order by found.seq::bigint`,
   );
+  const { head = '0', dropped = '0' } = rows[0] ?? {};
+  if (BigInt(since) > 0n && BigInt(since) < BigInt(dropped)) {
+    throw new NsfleetError('EVENTS_EXPIRED', {
+      attempted: 'read events after',
+      target: since,
+      reason: `those up to ${dropped} were dropped`,
+    });
+  }
+  const events = rows.filter((row): row is Event & { head: string; dropped: string } => row.seq !== null);
+  const full = events.length === limit ? events.at(-1)?.seq : undefined;
+  const last = full ?? (BigInt(head) > BigInt(since) ? head : since);
+  return { events: events.map(({ head: _head, dropped: _dropped, ...event }) => event), last };
 }

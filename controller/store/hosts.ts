@@ -1,7 +1,7 @@
 /** Hosts: making them known, finding them, and their agents' sessions (boot id, epoch): hello begins one, heartbeats go on in it. */
 import { sql } from 'drizzle-orm';
 import { NsfleetError } from '#shared/errors.ts';
-import type { HostHello } from '#shared/host.ts';
+import type { HostHello, Labels } from '#shared/host.ts';
 import type { Beat } from '#shared/messages.ts';
 import { placementDigest } from '#shared/placement.ts';
 import type { PlacementSummary } from '#shared/placement.ts';
@@ -60,6 +60,13 @@ export async function listHosts(
   );
   const hosts = rows.slice(0, limit).map(hostOf);
   return { hosts, nextCursor: rows.length > limit ? (hosts.at(-1)?.id ?? null) : null };
+}
+
+/** Labels by host id, of all hosts: for filters. None for one that was enrolled since. */
+export async function hostLabels(tx: Tx): Promise<(hostId: string) => Labels> {
+  const rows = await rowsOf<{ id: string; labels: Labels }>(tx, 'read the labels of hosts', sql`select id, labels from hosts`);
+  const labels = new Map(rows.map((row) => [row.id, row.labels]));
+  return (hostId) => labels.get(hostId) ?? {};
 }
 
 /** By id, else by name. HOST_NOT_FOUND, or HOST_AMBIGUOUS where several have that name. */

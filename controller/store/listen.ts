@@ -13,9 +13,10 @@ import { errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import type { Sandbox } from '#shared/resources.ts';
 
-export type ChangeKind = 'sandbox' | 'namespace' | 'host';
+export const changeKinds = ['sandbox', 'namespace', 'host', 'leak'] as const;
+export type ChangeKind = (typeof changeKinds)[number];
 /**
- * `id`: the sandbox's, or the host's for kinds `namespace` and `host`; null: perhaps any of them, look. `sandbox`: where this process made
+ * `id`: the sandbox's, or the host's for the other kinds; null: perhaps any of them, look. `sandbox`: where this process made
  * the change, what it has become.
  */
 export type ChangeListener = (id: string | null, sandbox?: Sandbox) => void;
@@ -39,7 +40,7 @@ export function notify(kind: ChangeKind, id: SQL | string): SQL {
 
 /** Listens, and goes on doing so over broken connections until closed. */
 export async function openNotifications(config: ClientConfig, log: Log): Promise<Notifications> {
-  const listeners: Record<ChangeKind, Set<ChangeListener>> = { sandbox: new Set(), namespace: new Set(), host: new Set() };
+  const listeners: Record<ChangeKind, Set<ChangeListener>> = { sandbox: new Set(), namespace: new Set(), host: new Set(), leak: new Set() };
   const ending = new AbortController();
   let client: Client | null = null;
   let reconnecting: Promise<void> | null = null;

@@ -30,7 +30,7 @@ export async function hostNamespaces(client: Client, hostId: string, signal: Abo
   const found: Namespace[] = [];
   let cursor: string | null = null;
   do {
-    const query: Record<string, unknown> = { host: hostId, limit: 1000, fresh: cursor === null ? 'true' : 'false' };
+    const query: Record<string, unknown> = { host: hostId, limit: 1000, live: cursor === null ? 'true' : 'false' };
     if (cursor !== null) query['cursor'] = cursor;
     const page: { namespaces: Namespace[]; nextCursor: string | null } = await client.call('namespaceList', { query, signal });
     found.push(...page.namespaces);

@@ -14,7 +14,7 @@ const mayImport: readonly { files: RegExp; rooms: RegExp }[] = [
   { files: /^agent\//, rooms: /^(agent|native|shared)\// },
   { files: /^controller\/cli\//, rooms: /^(controller\/cli|shared)\// },
   // Feasible, score and place decide: no clock, no database, no log.
-  { files: /^controller\/scheduler\//, rooms: /^(controller\/scheduler|shared)\/(?!log\.ts|client\.ts)/ },
+  { files: /^controller\/scheduler\//, rooms: /^(controller\/scheduler\/|controller\/filter\/cel\.ts|shared\/(?!log\.ts|client\.ts))/ },
   { files: /^controller\/up\/(launch|dependencies)\.mjs$/, rooms: /^(controller\/(up\/.*|make-directory)|native\/build)\.mjs$/ },
   { files: /^controller\//, rooms: /^(controller|shared)\// },
 ];
@@ -26,6 +26,7 @@ const packageRooms: readonly { packages: RegExp; files: RegExp }[] = [
   { packages: /^@nats-io\//, files: /^(controller\/credentials\/|controller\/up\/enrol\.ts|agent\/enroll\.ts)/ },
   { packages: /^(pg|drizzle-orm)(\/|$)/, files: /^controller\/store\// },
   { packages: /^(fastify|@fastify\/.*|fastify-.*)$/, files: /^controller\/http\// },
+  { packages: /^@marcbachmann\/cel-js$/, files: /^controller\/filter\/cel\.ts$/ },
   { packages: /^commander$/, files: /^(controller\/cli|agent)\// },
   { packages: /^pino$/, files: /^shared\/log\.ts$/ },
 ];

@@ -51,7 +51,7 @@ async function fetchNamespaces(
   for (const type of types) {
     const items = await allPages(async (cursor) => {
       const page: Reply<'namespaceList'> = await client.call('namespaceList', {
-        query: { cursor, type, host: options.host, sandbox: options.sandbox, ended: flag(options.ended), fresh: flag(fresh) },
+        query: { cursor, type, host: options.host, sandbox: options.sandbox, ended: flag(options.ended), live: flag(fresh) },
       });
       fresh = false;
       for (const host of page.stale) stale.add(host);

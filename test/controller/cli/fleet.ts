@@ -56,6 +56,10 @@ export async function startFleet(dirs: TestDirectories): Promise<Fleet> {
   const app = await createServer({
     answers: recorded(answersOf(fleet), fleet.asked),
     streams: { exec: sandboxes.exec, logs: sandboxes.logs },
+    follow: async ({ since = '0' }, deliver, signal) => {
+      await deliver(fleet.events.filter((event) => BigInt(event.seq) > BigInt(since)));
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+    },
     isToken: tokenChecker(token),
     readiness: async () => ({ problems: [] }),
     metrics: createMetrics(),
@@ -102,7 +106,7 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
       const from = Number(query.cursor ?? 0);
       const chosen = fleet.namespaces.filter((row) => query.type === undefined || row.type === query.type);
       const next = from + 2 < chosen.length ? String(from + 2) : null;
-      return { namespaces: chosen.slice(from, from + 2), nextCursor: next, stale: query.fresh === 'true' ? fleet.stale : [] };
+      return { namespaces: chosen.slice(from, from + 2), nextCursor: next, stale: query.live === 'true' ? fleet.stale : [] };
     },
     namespaceShow: async ({ params }) => {
       const found = fleet.namespaces.find((row) => [row.id, row.key, String(row.inode)].includes(params.namespace));
@@ -111,7 +115,16 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
       const holder = { kind: 'process' as const, pid: 1, start: '10', uid: 0, comm: 'systemd', ...unset };
       return { ...found, holders: [holder], parentId: null, ownerId: '7' };
     },
-    eventList: async ({ query }) => ({ events: fleet.events.filter((event) => BigInt(event.seq) > BigInt(query.since)) }),
+    namespaceWhy: async () => missing('NOT_FOUND', 'route', 'namespaceWhy'),
+    namespaceHistory: async () => missing('NOT_FOUND', 'route', 'namespaceHistory'),
+    namespaceDiff: async () => missing('NOT_FOUND', 'route', 'namespaceDiff'),
+    hostDiff: async () => missing('NOT_FOUND', 'route', 'hostDiff'),
+    hostTimeline: async () => missing('NOT_FOUND', 'route', 'hostTimeline'),
+    leakList: async () => missing('NOT_FOUND', 'route', 'leakList'),
+    eventList: async ({ query }) => ({
+      events: fleet.events.filter((event) => BigInt(event.seq) > BigInt(query.since)),
+      last: query.since,
+    }),
   };
 }
 

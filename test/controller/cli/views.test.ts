@@ -77,7 +77,7 @@ test('ns ls: --output, --no-headings, filters reach the API, stale hosts are nam
   assert.match(fresh.stderr, /^warning: db-1 did not answer/);
   const queries = fleet.asked.map(({ query }) => query as Record<string, unknown>);
   assert.deepEqual(
-    queries.map(({ fresh, ended, host, sandbox, type }) => [fresh, ended, host, sandbox, type]),
+    queries.map(({ live, ended, host, sandbox, type }) => [live, ended, host, sandbox, type]),
     [
       ['true', 'true', 'web-1', 'web', 'net'],
       ['false', 'true', 'web-1', 'web', 'mnt'],

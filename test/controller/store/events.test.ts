@@ -19,7 +19,7 @@ test('a reader that goes on after the last number misses none, whoever commits w
     let since = '0';
     for (let last = false; !last;) {
       last = !writing;
-      const events = await readEvents(second.db, { since, limit: 7 });
+      const { events } = await readEvents(second.db, { since, limit: 7 });
       seen.push(...events.map((event) => String(event.detail['name'])));
       since = events.at(-1)?.seq ?? since;
       if (events.length > 0) last = false;
@@ -58,7 +58,7 @@ test('numbers are text beyond 2^53, and what a transaction takes back was never 
     }),
   );
   await transact(store, (tx) => appendEvents(tx, [{ type: 'one', namespaceId: '9007199254740995' }, { type: 'two' }]));
-  const events = await readEvents(store.db, { since: '9007199254740993', limit: 10 });
+  const { events } = await readEvents(store.db, { since: '9007199254740993', limit: 10 });
   assert.deepEqual(
     events.map((event) => [event.seq, event.type, event.namespaceId]),
     [
@@ -66,7 +66,7 @@ test('numbers are text beyond 2^53, and what a transaction takes back was never 
       ['9007199254740996', 'two', null],
     ],
   );
-  assert.deepEqual(await readEvents(store.db, { since: '9007199254740996', limit: 10 }), []);
+  assert.deepEqual(await readEvents(store.db, { since: '9007199254740996', limit: 10 }), { events: [], last: '9007199254740996' });
 });
 
 test('across ten and a hundred the order is that of numbers, not of text', async () => {
@@ -78,7 +78,7 @@ test('across ten and a hundred the order is that of numbers, not of text', async
       Array.from({ length: 120 }, () => ({ type: 'test' })),
     ),
   );
-  const events = await readEvents(store.db, { since: '0', limit: 1000 });
+  const { events } = await readEvents(store.db, { since: '0', limit: 1000 });
   assert.deepEqual(
     events.map((event) => Number(event.seq)),
     Array.from({ length: 120 }, (_, at) => at + 1),

@@ -26,7 +26,7 @@ test('what is made is complete, is found again, and has its events and its decis
   assert.deepEqual(sandbox.idRange, { start: hello.idPool.start, count: 65_536 });
   assert.deepEqual([desired.placementId, desired.generation, desired.wanted], [sandbox.placementId, 1, 'running']);
   assert.equal(sandbox.decision?.chosen, 'a');
-  const events = (await readEvents(store.db, { since: '0', limit: 100 })).filter((event) => event.sandboxId === sandbox.id);
+  const events = (await readEvents(store.db, { since: '0', limit: 100 })).events.filter((event) => event.sandboxId === sandbox.id);
   assert.deepEqual(
     events.map((event) => event.type),
     ['sandbox.created', 'sandbox.placed'],

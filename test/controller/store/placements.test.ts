@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { readEvents } from '#controller/store/events.ts';
 import { recordHello } from '#controller/store/hosts.ts';
-import { findNamespace, listNamespaces } from '#controller/store/namespaces.ts';
+import { listNamespaces } from '#controller/store/namespace-list.ts';
+import { findNamespace } from '#controller/store/namespaces.ts';
 import { applyStatuses, desiredForHost, unconfirmed } from '#controller/store/placements.ts';
 import { applyReport } from '#controller/store/reports.ts';
 import { findSandbox, requestRemove, requestStop } from '#controller/store/sandboxes.ts';
@@ -62,9 +63,8 @@ test('statuses out of order and twice: the newest counts, each once', async () =
   assert.deepEqual((await applyStatuses(store, 'a', [running])).changed, []);
   const now = await findSandbox(store.db, placed.sandbox.id);
   assert.deepEqual([now.state, now.exit, now.startedAt, now.endedAt], ['stopped', exit, running.startedAt, stopped.endedAt]);
-  const types = (await readEvents(store.db, { since: '0', limit: 100 }))
-    .filter((event) => event.sandboxId !== null)
-    .map((event) => event.type);
+  const { events } = await readEvents(store.db, { since: '0', limit: 100 });
+  const types = events.filter((event) => event.sandboxId !== null).map((event) => event.type);
   assert.deepEqual(types, ['sandbox.created', 'sandbox.placed', 'sandbox.running', 'sandbox.stopped']);
 });
 

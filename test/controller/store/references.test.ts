@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readEvents } from '#controller/store/events.ts';
 import { recordHello } from '#controller/store/hosts.ts';
-import { findNamespace, listNamespaces } from '#controller/store/namespaces.ts';
+import { listNamespaces } from '#controller/store/namespace-list.ts';
+import { findNamespace } from '#controller/store/namespaces.ts';
 import { applyReport } from '#controller/store/reports.ts';
 import type { Store } from '#controller/store/client.ts';
 import type { NamespaceDetails } from '#shared/namespace-details.ts';
@@ -15,7 +16,7 @@ const net = namespaceOf('net', 1);
 const mnt = namespaceOf('mnt', 2);
 
 async function told(store: Store, type: string): Promise<Record<string, unknown>[]> {
-  const events = await readEvents(store.db, { since: '0', limit: 1000 });
+  const { events } = await readEvents(store.db, { since: '0', limit: 1000 });
   return events.filter((event) => event.type === type).map((event) => event.detail);
 }
 

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { readEvents } from '#controller/store/events.ts';
 import { findHost, recordBeat, recordHello } from '#controller/store/hosts.ts';
-import { findNamespace, listNamespaces } from '#controller/store/namespaces.ts';
+import { listNamespaces } from '#controller/store/namespace-list.ts';
+import { findNamespace } from '#controller/store/namespaces.ts';
 import { applyReport } from '#controller/store/reports.ts';
 import type { Store } from '#controller/store/client.ts';
 import { leakCheck } from '#test/support/leaks.ts';
@@ -20,7 +21,7 @@ async function keys(store: Store, ended = false): Promise<string[]> {
 }
 
 async function told(store: Store): Promise<string[]> {
-  const events = await readEvents(store.db, { since: '0', limit: 1000 });
+  const { events } = await readEvents(store.db, { since: '0', limit: 1000 });
   return events.filter((event) => event.type.startsWith('namespace.')).map((event) => `${event.type} ${String(event.detail['key'])}`);
 }
 
@@ -140,7 +141,7 @@ test('a reboot ends the old boot as of when it was last seen; the new one starts
       [true, true],
     ],
   );
-  const types = (await readEvents(store.db, { since: '0', limit: 100 })).map((event) => event.type);
+  const types = (await readEvents(store.db, { since: '0', limit: 100 })).events.map((event) => event.type);
   assert.ok(types.includes('host.rebooted'));
 });
 
