@@ -5,6 +5,7 @@ import type { Log } from '#shared/log.ts';
 import { protocolVersion } from '#shared/messages.ts';
 import { placementDigest } from '#shared/placement.ts';
 import type { PlacementStatus } from '#shared/sandbox.ts';
+import { createChanges } from './changes/source.ts';
 import type { AgentSettings } from './config.ts';
 import { nextEpoch } from './epoch.ts';
 import { helloOf, load1, readBootId, readFacts } from './fingerprint.ts';
@@ -38,6 +39,7 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   using _lock = lockStateDirectory(settings.stateDirectory);
   const native = loadNative();
   const bootId = readBootId();
+  using program = native.sealProgram(shimPath);
   const facts = readFacts(native);
   const epoch = await nextEpoch(settings.stateDirectory);
   const { hostId, stateDirectory } = settings;
@@ -51,8 +53,11 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   };
 
   const generations = await openGenerations(stateDirectory, bootId);
+  let hello = helloOf(settings, bootId, epoch, facts);
+  const sourceKnown = Promise.withResolvers<void>();
+  let greeted = false;
   const greeting = createGreeting(
-    helloOf(settings, bootId, epoch, facts),
+    () => hello,
     (hello, ms) => linked().request('hello', { v, host: hello }, ms),
     log,
   );
@@ -65,10 +70,17 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   const describer = createDescriber({ native, sandboxOf: (namespace) => sandboxNameOf(placements.all(), namespace) });
   const watch = createWatch({
     native,
+    changes: createChanges({ native, program, log, best: settings.changeSource }),
     generations,
     describer,
     intervalMs: settings.scanIntervalMs,
+    fullIntervalMs: settings.fullScanIntervalMs,
     log,
+    onSource(changeSource, changeSourceReason) {
+      sourceKnown.resolve();
+      hello = { ...hello, facts: { ...hello.facts, changeSource, changeSourceReason } };
+      if (greeted) introduce();
+    },
     onModel: (model) => reporter.offer(model),
   });
   const outbox = createOutbox(
@@ -81,7 +93,6 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     link?.beat({ v, ...identity, seq: reporter.seq, digest: placementDigest(held), placements: held.length, load1: load1() });
   });
 
-  using program = native.sealProgram(shimPath);
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const files = openStateFiles(stateDirectory);
   // A plain user's plans need the host's mounts inside, which nothing that waits may hold.
@@ -123,10 +134,10 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   const end = (): void => ending.abort(signal.reason);
   signal.addEventListener('abort', end, { once: true });
   if (signal.aborted) end();
-  const watching = watch.run(ending.signal);
-  const working: Promise<void>[] = [watching];
   // It only fails where everything ends.
   const introduce = (): void => void greeting.greet(ending.signal).catch(() => undefined);
+  const watching = watch.run(ending.signal);
+  const working: Promise<void>[] = [watching];
   try {
     link = await openLink(
       {
@@ -150,6 +161,8 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
       ending.signal,
     );
     log.info({ hostId, epoch, bootId, privileged: facts.privileged }, 'connected');
+    await Promise.race([sourceKnown.promise, watching]);
+    greeted = true;
     await greeting.greet(ending.signal);
     working.push(heartbeat.run(ending.signal), outbox.run(ending.signal), reporter.run(ending.signal));
     await Promise.race([new Promise((resolve) => ending.signal.addEventListener('abort', resolve, { once: true })), ...working]);

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { directories, readSettings } from '#shared/config.ts';
 import type { Environment } from '#shared/config.ts';
 import { NsfleetError, errorText, issuesText } from '#shared/errors.ts';
-import { HostId, Labels, idPoolStartMin, idRangeSize } from '#shared/host.ts';
+import { ChangeSource, HostId, Labels, idPoolStartMin, idRangeSize } from '#shared/host.ts';
 
 import type { RootPolicy } from './sandbox/root-policy.ts';
 
@@ -49,6 +49,8 @@ const Variables = z.object({
   NSFLEET_AGENT_READY: z.coerce.number().int().min(0).max(64).default(4),
   NSFLEET_AGENT_ROOTS: rootsText.optional(),
   NSFLEET_SCAN_INTERVAL_MS: millis(20, 1000),
+  NSFLEET_FULL_SCAN_INTERVAL_MS: millis(1000, 60_000),
+  NSFLEET_CHANGE_SOURCE: ChangeSource.default('tracefs'),
   NSFLEET_BEAT_INTERVAL_MS: millis(100, 5000),
   NSFLEET_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   NSFLEET_ALLOW_OLD_NATS: z.literal('1').optional(),
@@ -68,7 +70,12 @@ export type AgentSettings = {
   /** of ranges of 65,536 ids; meaningless for an unprivileged agent */
   idPool: { start: number; count: number };
   roots: RootPolicy;
+  /** where changes are not heard */
   scanIntervalMs: number;
+  /** where they are */
+  fullScanIntervalMs: number;
+  /** the best that may be used */
+  changeSource: ChangeSource;
   beatIntervalMs: number;
   logLevel: string;
   allowOldNats: boolean;
@@ -102,6 +109,8 @@ export function readAgentSettings(env: Environment): AgentSettings {
     idPool: given.NSFLEET_ID_POOL,
     roots: { allowed: given.NSFLEET_AGENT_ROOTS ?? null, privateDirectories: privateDirectories(env, files, stateDirectory) },
     scanIntervalMs: given.NSFLEET_SCAN_INTERVAL_MS,
+    fullScanIntervalMs: given.NSFLEET_FULL_SCAN_INTERVAL_MS,
+    changeSource: given.NSFLEET_CHANGE_SOURCE,
     beatIntervalMs: given.NSFLEET_BEAT_INTERVAL_MS,
     logLevel: given.NSFLEET_LOG_LEVEL,
     allowOldNats: given.NSFLEET_ALLOW_OLD_NATS === '1',

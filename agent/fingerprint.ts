@@ -38,7 +38,7 @@ export function readFacts(native: Pick<Native, 'relate'>): HostFacts {
     scanSource: 'proc',
     scanSourceReason: null,
     changeSource: 'poll',
-    changeSourceReason: null,
+    changeSourceReason: 'not tried yet',
     missing: missing(privileged),
   };
 }

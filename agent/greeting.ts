@@ -16,8 +16,9 @@ export type Greeting = {
   greet(signal: AbortSignal): Promise<void>;
 };
 
+/** `hello` gives the same object as long as nothing in it changes. */
 export function createGreeting(
-  hello: HostHello,
+  hello: () => HostHello,
   send: (hello: HostHello, timeoutMs: number) => Promise<ReplyOf<'hello'>>,
   log: Log,
 ): Greeting {
@@ -27,8 +28,10 @@ export function createGreeting(
       signal.throwIfAborted();
       let pauseMs = backoffMs(attempt, retryBaseMs, retryMaxMs);
       try {
-        const reply = await send(hello, timeoutMs);
-        if (reply.accepted) return;
+        const said = hello();
+        const reply = await send(said, timeoutMs);
+        if (reply.accepted && said === hello()) return;
+        if (reply.accepted) continue;
         log.error({ code: reply.error?.code, reason: reply.error?.reason }, 'no controller accepts this host');
         pauseMs = refusedMs;
       } catch (error) {

@@ -16,7 +16,7 @@ import { layoutText } from './layout.ts';
 import { createSearch } from './search.ts';
 import { openProcess, processStart, spawn } from './processes.ts';
 import { processNamespaces, relate } from './relation.ts';
-import { createScanner } from './scanner.ts';
+import { createPidScanner, createScanner } from './scanner.ts';
 import type {
   Child,
   MountDoor,
@@ -43,6 +43,11 @@ export type Native = {
   references(options?: { proc?: string; pids?: readonly number[] }): Promise<References>;
   /** Bind mounts of namespaces in the mount namespaces behind `doors`, and in those that such a mount or door holds though no process is in them. */
   mounts(doors: readonly MountDoor[], options?: { proc?: string }): Promise<References>;
+  /**
+   * The rows of these processes only, with the namespaces that they are in; those that there are not, and threads, have no row. Members
+   * and leaders are counted among them.
+   */
+  scanPids(pids: readonly number[], options?: { proc?: string }): Promise<Scan>;
   /** One namespace with its parent and owner. EINVAL at `check_nsfs`: the file is no namespace. */
   relate(target: RelateTarget): NamespaceRelation;
   /**
@@ -86,10 +91,12 @@ export function loadNative(options: LoadOptions = {}): Native {
   const calls = openLibrary(path);
   const scanner = createScanner(calls, options.scanRows);
   const search = createSearch(calls, options.foundRoom);
+  const scanPids = createPidScanner(calls);
   return {
     scan: ({ proc = '/proc' } = {}) => scanner(proc),
     references: ({ proc = '/proc', pids } = {}) => search.references(proc, pids),
     mounts: (doors, { proc = '/proc' } = {}) => search.mounts(proc, doors),
+    scanPids: (pids, { proc = '/proc' } = {}) => scanPids(proc, pids),
     relate: (target) => relate(calls, target),
     processNamespaces: (pid) => processNamespaces(calls, pid),
     lookInside: (looks) => lookInside(calls, looks),
@@ -159,6 +166,9 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
   const mounts = library.func(
     'int nsf_mounts(const char *proc, void *doors, uint32_t door_count, void *room, void *buffer, uint64_t bytes, void *error)',
   );
+  const scanPids = library.func(
+    'int nsf_scan_pids(const char *proc, void *pids, uint32_t count, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
+  );
   return {
     inside: (rows, count, error) => onWorker((done) => inside.async(rows, count, error, done), [rows, error]),
     foundBytes: library.func('uint64_t nsf_found_bytes(void *room)'),
@@ -181,6 +191,11 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
         scan.async(proc, part, parts, rows.processes, rows.namespaces, buffer, buffer.byteLength, error, done);
       }),
     processNamespaces: library.func('int nsf_process_namespaces(int32_t pid, void *out, void *error)'),
+    scanPids: (proc, pids, rows, buffer, error) =>
+      onWorker(
+        (done) => scanPids.async(proc, pids, pids.length, rows.processes, rows.namespaces, buffer, buffer.byteLength, error, done),
+        [pids, buffer, error],
+      ),
     relate: library.func('int nsf_relate(int32_t fd, const char *path, void *relation, void *error)'),
     spawn: library.func(
       'int nsf_spawn(int32_t program, void *argv, uint32_t argc, void *env, uint32_t envc, void *fds, uint32_t fd_count, uint32_t flags, void *child, void *error)',

@@ -17,6 +17,8 @@ export type Calls = {
   mounts(proc: string, doors: Int32Array, room: Uint32Array, buffer: Uint8Array, error: Uint8Array): Promise<number>;
   /** Where the memory of a typed array is. It must outlive the use of the number. */
   addressOf(memory: ArrayBufferView): bigint;
+  /** Likewise; `pids` too. */
+  scanPids(proc: string, pids: Int32Array, rows: ScanRows, buffer: Uint8Array, error: Uint8Array): Promise<number>;
   relate(fd: number, path: string | null, relation: Uint8Array, error: Uint8Array): number;
   processNamespaces(pid: number, out: BigUint64Array, error: Uint8Array): number;
   spawn(

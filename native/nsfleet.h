@@ -239,6 +239,13 @@ NSF_PUBLIC uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max)
 NSF_PUBLIC int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max,
                         void *buffer, uint64_t bytes, struct nsf_error *error);
 
+/*
+ * The same rows for COUNT processes only. Pids of which there is no process, or which are threads, have no row. Members are counted
+ * among these processes.
+ */
+NSF_PUBLIC int nsf_scan_pids(const char *proc, const int32_t *pids, uint32_t count, uint32_t process_max, uint32_t namespace_max,
+                             void *buffer, uint64_t bytes, struct nsf_error *error);
+
 /* Bytes of a buffer of nsf_found. */
 NSF_PUBLIC uint64_t nsf_found_bytes(const struct nsf_room *room);
 

@@ -31,8 +31,7 @@ uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max) {
            nsf_table_slots(namespace_max) * sizeof(uint32_t);
 }
 
-/* A quarter of the descriptors, so that the other threads of the caller never run out because of a scan. */
-static uint32_t pin_limit(uint32_t parts) {
+uint32_t nsf_pin_limit(uint32_t parts) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return 0;
@@ -50,7 +49,7 @@ static int is_mine(const char *name, uint32_t part, uint32_t parts) {
     return (hash >> 8) % parts == part;
 }
 
-static void lay_out(struct nsf_walk *scan, void *buffer, uint32_t process_max, uint32_t namespace_max) {
+void nsf_scan_lay_out(struct nsf_walk *scan, void *buffer, uint32_t process_max, uint32_t namespace_max) {
     char *at = buffer;
     struct nsf_scan *head = buffer;
     memset(head, 0, sizeof *head);
@@ -105,12 +104,12 @@ int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_m
         return nsf_fail(error, EINVAL, "part", NULL);
     if (process_max == 0 || namespace_max == 0 || nsf_scan_bytes(process_max, namespace_max) > bytes)
         return nsf_fail(error, EINVAL, "buffer", NULL);
-    lay_out(&scan, buffer, process_max, namespace_max);
+    nsf_scan_lay_out(&scan, buffer, process_max, namespace_max);
     NSF_OWNED_FD opened = nsf_open_proc(proc, error);
     if (opened < 0)
         return opened;
     scan.proc = opened;
-    scan.table.pin_max = pin_limit(parts);
+    scan.table.pin_max = nsf_pin_limit(parts);
     int result = walk(&scan, part, parts, error);
     nsf_table_unpin(&scan.table);
     scan.head->namespace_count = scan.table.count;

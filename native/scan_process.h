@@ -18,4 +18,10 @@ struct nsf_walk {
  */
 int nsf_scan_process(struct nsf_walk *scan, const char *name, struct nsf_error *error);
 
+/* Divides BUFFER, which holds nsf_scan_bytes() for so many rows, and begins its struct nsf_scan. */
+void nsf_scan_lay_out(struct nsf_walk *scan, void *buffer, uint32_t process_max, uint32_t namespace_max);
+
+/* A quarter of the descriptors for PARTS scans together, so that the other threads of the caller never run out because of them. */
+uint32_t nsf_pin_limit(uint32_t parts);
+
 #endif

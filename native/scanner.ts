@@ -29,31 +29,54 @@ export function createScanner(calls: Calls, rows: ScanRows = firstRows): Scanner
   };
 }
 
-/** One part of a scan, repeated with a larger buffer as long as the rows do not fit. */
+/** Enough for the few processes of a usual change, with their namespaces and those above them: 40 KiB. */
+const firstPidRows = { processes: 64, namespaces: 256 };
+
+export type PidScanner = (proc: string, pids: readonly number[]) => Promise<Scan>;
+
+/** Reads single processes. See `Native.scanPids`. */
+export function createPidScanner(calls: Calls): PidScanner {
+  const idle: ArrayBuffer[] = [];
+  return async (proc, pids) => {
+    const limit = { ...firstPidRows, processes: Math.max(firstPidRows.processes, pids.length) };
+    return grow(calls, idle, limit, proc, (room, buffer, error) => calls.scanPids(proc, Int32Array.from(pids), room, buffer, error));
+  };
+}
+
+/** One part of a scan. */
 function createPass(calls: Calls, rows: ScanRows): (proc: string, which: { part: number; parts: number }) => Promise<Scan> {
   const limit = { ...rows };
   const idle: ArrayBuffer[] = [];
-  return async (proc, which) => {
-    const error = errorBuffer();
-    let result = 0;
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const room = { ...limit };
-      const buffer = takeBuffer(idle, calls.scanBytes(room.processes, room.namespaces));
-      result = await calls.scan(proc, which, room, new Uint8Array(buffer), error);
-      if (result === -ENOSPC) {
-        const needed = decodeNeeded(buffer);
-        limit.processes = Math.max(limit.processes, Math.ceil(needed.processes * 1.25));
-        limit.namespaces = Math.max(limit.namespaces, needed.namespaces);
-        continue;
-      }
-      check(result, error, 'scan', proc);
-      const scan = decodeScan(buffer);
-      if (idle.length < 2) idle.push(buffer);
-      return scan;
+  return (proc, which) => grow(calls, idle, limit, proc, (room, buffer, error) => calls.scan(proc, which, room, buffer, error));
+}
+
+/** A scan, repeated with a larger buffer as long as the rows do not fit; `limit` keeps what was enough. */
+async function grow(
+  calls: Calls,
+  idle: ArrayBuffer[],
+  limit: ScanRows,
+  proc: string,
+  scan: (room: ScanRows, buffer: Uint8Array, error: Uint8Array) => Promise<number>,
+): Promise<Scan> {
+  const error = errorBuffer();
+  let result = 0;
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const room = { ...limit };
+    const buffer = takeBuffer(idle, calls.scanBytes(room.processes, room.namespaces));
+    result = await scan(room, new Uint8Array(buffer), error);
+    if (result === -ENOSPC) {
+      const needed = decodeNeeded(buffer);
+      limit.processes = Math.max(limit.processes, Math.ceil(needed.processes * 1.25));
+      limit.namespaces = Math.max(limit.namespaces, needed.namespaces);
+      continue;
     }
     check(result, error, 'scan', proc);
-    throw new Error('unreachable: the last attempt failed with ENOSPC');
-  };
+    const decoded = decodeScan(buffer);
+    if (idle.length < 2) idle.push(buffer);
+    return decoded;
+  }
+  check(result, error, 'scan', proc);
+  throw new Error('unreachable: the last attempt failed with ENOSPC');
 }
 
 /** An idle buffer of that size; idle ones of another size, from before it grew, are dropped. */

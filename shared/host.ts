@@ -33,6 +33,10 @@ export const Capacity = z.object({
 });
 export type Capacity = z.infer<typeof Capacity>;
 
+/** How changes of namespaces are heard, best first. */
+export const ChangeSource = z.enum(['tracefs', 'proc-connector', 'poll']);
+export type ChangeSource = z.infer<typeof ChangeSource>;
+
 /** What the agent found out about its host when it started. Also offered to constraints as `host.facts`. */
 export const HostFacts = z.object({
   kernelRelease: z.string().max(256),
@@ -45,7 +49,7 @@ export const HostFacts = z.object({
   namespaceIds: z.boolean().describe('the kernel has NS_GET_ID (≥ 6.13)'),
   scanSource: z.enum(['proc', 'bpf']).describe('where the namespaces of tasks are read: /proc, or a BPF task iterator'),
   scanSourceReason: z.string().max(512).nullable().default(null).describe('why not the faster one'),
-  changeSource: z.enum(['tracefs', 'proc-connector', 'poll']).default('poll').describe('how changes are heard of'),
+  changeSource: ChangeSource.default('poll').describe('how changes are heard of'),
   changeSourceReason: z.string().max(512).nullable().default(null).describe('why not a better one'),
   missing: z.array(z.string().max(512)).max(64).describe('what this agent cannot do or see, in sentences, with what would mend it'),
 });

@@ -13,7 +13,10 @@ const leadersPerTurn = 100;
 export type CommandLines = {
   /** Reads what is new in this scan. */
   update(scan: Scan): Promise<void>;
+  /** What the last `update` read. */
   of: CommandOf;
+  /** Reads what is not known yet: for few processes. */
+  readNow: CommandOf;
 };
 
 /** `proc` is the procfs that the scan reads. */
@@ -39,6 +42,14 @@ export function createCommandLines(proc = '/proc'): CommandLines {
       known = next;
     },
     of: (pid, start) => known.get(`${pid} ${start}`)?.command ?? '',
+    readNow(pid, start, comm) {
+      const key = `${pid} ${start}`;
+      const old = known.get(key);
+      if (old?.comm === comm) return old.command;
+      const command = readCommandLine(proc, pid, start);
+      known.set(key, { comm, command });
+      return command;
+    },
   };
 }
 

@@ -34,7 +34,7 @@ function changed<T>(before: ReadonlyMap<string, T>, after: ReadonlyMap<string, T
   const rows: T[] = [];
   for (const [key, row] of after) {
     const old = before.get(key);
-    if (old === undefined || !same(old, row)) rows.push(row);
+    if (old !== row && (old === undefined || !same(old, row))) rows.push(row);
   }
   return rows;
 }
@@ -61,7 +61,8 @@ function sameNamespace(a: ReportedNamespace, b: ReportedNamespace): boolean {
   );
 }
 
-function sameProcess(a: ReportedProcess, b: ReportedProcess): boolean {
+/** Whether two rows of the same pid and start say the same. */
+export function sameProcess(a: ReportedProcess, b: ReportedProcess): boolean {
   return (
     a.ppid === b.ppid &&
     a.uid === b.uid &&

@@ -37,16 +37,20 @@ export type Generations = ReadonlyMap<number, { generation: number; present: boo
 export const namespaceMapKey = (row: { type: string; key: NamespaceKey }): string => `${row.type} ${row.key}`;
 export const processMapKey = (row: { pid: number; start: string }): string => `${row.pid} ${row.start}`;
 
-export type CommandOf = (pid: number, start: string) => string;
+export type CommandOf = (pid: number, start: string, comm: string) => string;
 
-/** `commandOf` gives a leader's command line, already cut, as raw text; `durationMicros` is how long the scan took. */
+/**
+ * `commandOf` gives a leader's command line, already cut, as raw text; `durationMicros` is how long the scan took. `partial`: the scan is of
+ * some processes only, so what it does not show is not absent.
+ */
 export function buildModel(
   scan: Scan & Partial<Discovery>,
   generations: Generations,
   commandOf: CommandOf,
   durationMicros: number,
+  partial = false,
 ): { model: Model; generations: Generations } {
-  const next = nextGenerations(scan, generations);
+  const next = nextGenerations(scan, generations, partial);
   const keys = scan.namespaces.map((row) => namespaceKey(row.inode, row.id, row.id === null ? (next.get(row.inode)?.generation ?? 0) : 0));
   const keyAt = (index: number | undefined): NamespaceKey | null => (index === undefined ? null : (keys[index] ?? null));
   const byPid = new Map(scan.processes.map((row) => [row.pid, row]));
@@ -130,13 +134,29 @@ function forChildren(
 
 function leaderOf(row: ProcessRow | undefined, commandOf: CommandOf): ReportedNamespace['leader'] {
   if (row === undefined) return null;
-  return { pid: row.pid, uid: row.uid, comm: commText(row), command: commandOf(row.pid, row.startTicks) };
+  return { pid: row.pid, uid: row.uid, comm: commText(row), command: commandOf(row.pid, row.startTicks, commText(row)) };
 }
 
-function nextGenerations(scan: Scan, before: Generations): Generations {
+/** A namespace's leader from its row of the model. */
+export function leaderFrom({ pid, uid, comm, start }: ReportedProcess, commandOf: CommandOf): ReportedNamespace['leader'] {
+  return { pid, uid, comm, command: commandOf(pid, start, comm) };
+}
+
+/** After a patch: the inodes of namespaces that went with it are free for others. */
+export function withoutEnded(generations: Generations, before: Model, after: Model): Generations {
+  if (generations.size === 0) return generations;
+  const next = new Map(generations);
+  for (const [key, { inode }] of before.namespaces) {
+    const seen = next.get(inode);
+    if (seen !== undefined && !after.namespaces.has(key)) next.set(inode, { ...seen, present: false });
+  }
+  return next;
+}
+
+function nextGenerations(scan: Scan, before: Generations, partial: boolean): Generations {
   const withoutId = scan.namespaces.filter((row) => row.id === null);
-  if (withoutId.length === 0 && before.size === 0) return before;
-  const next = new Map([...before].map(([inode, seen]) => [inode, { ...seen, present: false }]));
+  if (withoutId.length === 0 && (partial || before.size === 0)) return before;
+  const next = new Map([...before].map(([inode, seen]) => [inode, partial ? seen : { ...seen, present: false }]));
   for (const { inode } of withoutId) {
     const seen = before.get(inode);
     const generation = seen === undefined ? 0 : seen.present ? seen.generation : seen.generation + 1;

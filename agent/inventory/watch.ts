@@ -1,13 +1,23 @@
-/** When to scan: on a beat with jitter, and at once when something here is known to have changed. */
+/**
+ * When to look, and at what. A full scan is slow and sees everything: now and then, and when something was missed. In between only the
+ * processes that something was heard of are read again, and the model is patched. Where nothing is heard, full scans follow each other.
+ */
 import type { Native } from '#native/binding.ts';
-import { coalesce, sleep } from '#shared/async.ts';
+import { coalesce } from '#shared/async.ts';
 import { errorText } from '#shared/errors.ts';
+import type { ChangeSource } from '#shared/host.ts';
 import type { Log } from '#shared/log.ts';
+import type { Changes } from '../changes/source.ts';
+import { createBudget } from './budget.ts';
 import { createCommandLines } from './command-lines.ts';
 import type { Describer } from './describe/describe.ts';
 import type { GenerationStore } from './generations.ts';
-import { buildModel } from './model.ts';
+import { createJudge } from './judge.ts';
+import { buildModel, withoutEnded } from './model.ts';
 import type { Model } from './model.ts';
+import { patchModel } from './patch.ts';
+import { createPending } from './pending.ts';
+import { createRound } from './round.ts';
 
 /** Of the interval, so that a fleet does not scan in step. */
 const jitterShare = 0.1;
@@ -15,79 +25,215 @@ const jitterShare = 0.1;
 const idleShare = 9;
 /** After a sandbox's birth its processes settle; a burst of births is one scan. */
 const pokeDelayMs = 50;
+/** Also where every second something is missed or mounted: one full scan a second. */
+const fullSpacingMs = 1000;
 /** Addresses, routes and host names change without a change of namespaces: how old what is told of them may be. */
 const refreshMs = 60_000;
+/** setTimeout takes no infinity. */
+const sleepMaxMs = 60_000;
+/** What happened before a full scan is heard by then. */
+const settleMs = 250;
 
 export type Watch = {
   /** A model that was scanned after this call. Throws PROC_UNAVAILABLE. */
   scanNow(): Promise<Model>;
-  /** Something changed here: scan soon, without waiting for it. */
+  /** Something changed here: look soon, where it is not heard anyway. */
   poke(): void;
-  /** Scans until the signal aborts. */
+  /** Looks until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 };
 
 export type WatchOptions = {
-  native: Pick<Native, 'scan'>;
+  native: Pick<Native, 'scan' | 'scanPids'>;
+  changes: Changes;
   generations: GenerationStore;
   describer: Describer;
+  /** Between full scans where changes are not heard, and where they are. */
   intervalMs: number;
+  fullIntervalMs: number;
   log: Log;
+  /** How changes are heard from now on, and why not better. */
+  onSource: (source: ChangeSource, reason: string | null) => void;
   /** Gets every model. */
   onModel: (model: Model) => void;
 };
 
 /** Opens nothing; `run` works. */
-export function createWatch({ native, generations, describer, intervalMs, log, onModel }: WatchOptions): Watch {
+export function createWatch(options: WatchOptions): Watch {
+  const { native, changes, generations, describer, log, onModel } = options;
   const commandLines = createCommandLines();
+  const pending = createPending();
+  const budget = createBudget();
+  const judge = createJudge();
   let model: Model | null = null;
+  let knownPids = new Set<number>();
   let durationMs = 0;
-  let refreshedAt = performance.now();
-  let ended = false;
-  let poked: NodeJS.Timeout | null = null;
+  let refreshedAtMs = performance.now();
+  /** Not before it is known how changes are heard: what happens after the first scan must be heard. */
+  let fullAtMs = Infinity;
+  let lastFullMs = -Infinity;
+  let heard = false;
+  let missed = 0;
+  let verdict: NodeJS.Timeout | undefined;
+  let wake = (): void => undefined;
 
-  const scan = coalesce(async () => {
-    const start = performance.now();
-    const rows = await native.scan();
-    durationMs = performance.now() - start;
-    await commandLines.update(rows);
-    const built = buildModel(rows, generations.current, commandLines.of, Math.round(durationMs * 1000));
-    await generations.keep(built.generations);
-    const refresh = start - refreshedAt >= refreshMs;
-    model = await describer.describe(built.model, { refresh });
-    if (refresh) refreshedAt = start;
-    onModel(model);
-  });
+  const keep = (next: Model): void => {
+    model = next;
+    knownPids = new Set(Array.from(next.processes.values(), ({ pid }) => pid));
+    onModel(next);
+  };
+  const fullBy = (atMs: number): void => {
+    fullAtMs = Math.min(fullAtMs, Math.max(atMs, lastFullMs + Math.max(fullSpacingMs, durationMs * idleShare)));
+  };
 
-  const scanSafely = (): Promise<void> => scan().catch((error: unknown) => log.error({ reason: errorText(error) }, 'scan failed'));
+  /** Turns: a patch belongs to the model that it was made for. */
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const mine = turn.then(work, work);
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
+
+  const full = coalesce(() =>
+    inTurn(async () => {
+      const start = performance.now();
+      const startCpuMs = cpuMs();
+      lastFullMs = start;
+      const everything = pending.take() === null;
+      clearTimeout(verdict);
+      judge.begin();
+      const rows = await native.scan();
+      durationMs = performance.now() - start;
+      await commandLines.update(rows);
+      const built = buildModel(rows, generations.current, commandLines.of, Math.round(durationMs * 1000));
+      await generations.keep(built.generations);
+      const refresh = start - refreshedAtMs >= refreshMs;
+      const next = await describer.describe(built.model, { refresh });
+      if (refresh) refreshedAtMs = start;
+      if (heard && model !== null && !everything) judge.compare(model, next);
+      verdict = setTimeout(count, settleMs).unref();
+      const spentMs = cpuMs() - startCpuMs;
+      const interval = heard ? options.fullIntervalMs : Math.max(options.intervalMs, durationMs * idleShare);
+      fullAtMs = performance.now() + interval * (1 + jitterShare * (2 * Math.random() - 1));
+      budget.setFullScan(spentMs);
+      budget.spend(spentMs, performance.now());
+      keep(next);
+    }),
+  );
+  /** The slow judge's verdict on what was heard: 0 misses are normal. */
+  const count = (): void => {
+    const pids = judge.settle();
+    if (pids.length === 0) return;
+    missed += pids.length;
+    log.warn({ pids: pids.slice(0, 16), now: pids.length, missed }, 'a full scan repaired what was not heard');
+  };
+
+  const round = createRound({ native, again: (pid, kinds) => ear.onChange(pid, kinds) });
+  const patch = (): Promise<void> =>
+    inTurn(async () => {
+      const taken = pending.isAll ? null : pending.take();
+      if (taken === null || model === null) return;
+      const startCpuMs = cpuMs();
+      const before = model;
+      const { rows, asked, wantsFull } = await round.look(before, taken);
+      const seen = buildModel(rows, generations.current, commandLines.readNow, 0, true);
+      let next = patchModel(before, seen.model, asked, commandLines.readNow);
+      await generations.keep(withoutEnded(seen.generations, before, next));
+      if (next.namespaces !== before.namespaces) next = await describer.describe(next, { refresh: false });
+      budget.spend(cpuMs() - startCpuMs, performance.now());
+      if (wantsFull) fullBy(performance.now());
+      if (next !== before) keep(next);
+    });
+
+  /** What is due, and in how many milliseconds. */
+  const nextWork = (): { work: () => Promise<unknown>; inMs: number } => {
+    const now = performance.now();
+    const scanning = { work: full, inMs: fullAtMs - now };
+    if (!pending.isEmpty && !pending.isAll && model !== null) return earlier(scanning, { work: patch, inMs: budget.waitMs(now) });
+    const settles = heard ? describer.settlesInMs() : null;
+    return settles === null || model === null ? scanning : earlier(scanning, { work: describeAgain, inMs: settles });
+  };
+  const describeAgain = (): Promise<void> =>
+    inTurn(async () => {
+      if (model !== null) keep(await describer.describe(model, { refresh: false }));
+    });
+
+  const ear = {
+    onChange(pid: number, kinds: number): void {
+      judge.heard(pid);
+      const idle = pending.isEmpty;
+      pending.add(pid, kinds, knownPids.has(pid));
+      if (pending.isAll) fullBy(performance.now());
+      if (idle && !pending.isEmpty) wake();
+    },
+    onLost(): void {
+      pending.addAll();
+      fullBy(performance.now());
+      wake();
+    },
+    onSource(source: ChangeSource, reason: string | null): void {
+      heard = source === 'tracefs';
+      pending.addAll();
+      log.info({ source, reason }, 'how changes are heard');
+      options.onSource(source, reason);
+      fullBy(performance.now());
+      wake();
+    },
+  };
+
+  const runSafely = async (work: () => Promise<unknown>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      log.error({ reason: errorText(error) }, 'scan failed');
+      pending.addAll();
+      fullAtMs = performance.now() + fullSpacingMs;
+    }
+  };
 
   return {
     async scanNow() {
-      await scan();
+      await full();
       if (model === null) throw new Error('a scan ended without a model');
       return model;
     },
     poke() {
-      if (ended) return;
-      poked ??= setTimeout(
-        () => {
-          poked = null;
-          void scanSafely();
-        },
-        Math.max(pokeDelayMs, durationMs * idleShare),
-      );
+      if (heard) return;
+      fullAtMs = Math.min(fullAtMs, performance.now() + Math.max(pokeDelayMs, durationMs * idleShare));
+      wake();
     },
     async run(signal) {
+      const listening = changes.run(ear, signal);
+      signal.addEventListener('abort', () => wake(), { once: true });
       try {
         while (!signal.aborted) {
-          await scanSafely();
-          const wait = Math.max(intervalMs, durationMs * idleShare);
-          await sleep(wait * (1 + jitterShare * (2 * Math.random() - 1)), signal).catch(() => undefined);
+          const { work, inMs } = nextWork();
+          if (inMs <= 0) {
+            await runSafely(work);
+            continue;
+          }
+          await new Promise<void>((resolve) => {
+            const timer = setTimeout(resolve, Math.min(inMs, sleepMaxMs));
+            wake = () => {
+              clearTimeout(timer);
+              resolve();
+            };
+          });
         }
       } finally {
-        ended = true;
-        if (poked !== null) clearTimeout(poked);
+        round.close();
+        await listening;
       }
     },
   };
+}
+
+/** Of this process, all threads: on a busy host a look takes long and costs the same. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+function earlier<T extends { inMs: number }>(a: T, b: T): T {
+  return a.inMs <= b.inMs ? a : b;
 }

@@ -1,10 +1,12 @@
-/* nsfleet-shim: the small program that parents one sandbox (`run`; `ready` where its plan comes later) or one process in it (`enter`).
- * Started by the agent with an exact set of descriptors (load.h) from a sealed memfd; holds no secret, reads no environment. */
+/* nsfleet-shim: the small program that parents one sandbox (`run`; `ready` where its plan comes later) or one process in it (`enter`),
+ * or hears of the host's changes (`watch`). Started by the agent with an exact set of descriptors (load.h, watch.h) from a sealed memfd;
+ * holds no secret, reads no environment. */
 #include "load.h"
 #include "modes.h"
 #include "run.h"
 #include "signals.h"
 #include "sys.h"
+#include "watch.h"
 
 #include <string.h>
 #include <sys/prctl.h>
@@ -41,9 +43,9 @@ static int run_main(char *mode, int ready) {
 }
 
 int main(int argc, char **argv) {
-    char none[] = "", *mode = argc == 2 ? argv[1] : none;
-    int entering = strcmp(mode, "enter") == 0, ready = strcmp(mode, "ready") == 0;
-    if (!entering && !ready && strcmp(mode, "run") != 0) return 2;
+    char none[] = "", *mode = argc == 2 || argc == 4 ? argv[1] : none;
+    int entering = strcmp(mode, "enter") == 0, ready = strcmp(mode, "ready") == 0, watching = strcmp(mode, "watch") == 0;
+    if ((argc == 4) != watching || (!entering && !ready && !watching && strcmp(mode, "run") != 0)) return 2;
     /* A plain user's id maps are written through /proc/<child>, which only a dumpable process leaves to its user. */
     if (entering || sys_geteuid() == 0) SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
     SYS(SYS_prctl, PR_SET_NAME, "nsfleet-shim", 0, 0, 0);
@@ -55,5 +57,6 @@ int main(int argc, char **argv) {
     /* Only what is ours, whoever started this. */
     sys_close_range(6);
     for (unsigned fd = PLAN_FD; fd <= STATE_FD; fd++) SYS(SYS_fcntl, (int)fd, F_SETFD, FD_CLOEXEC);
+    if (watching) return watch_main(argv[2], argv[3]);
     return entering ? enter_main(&plan) : run_main(mode, ready);
 }

@@ -43,8 +43,20 @@ function factFields(facts: Host['facts']): Field[] {
     ['Memory', bytesText(facts.memoryBytes)],
     ['Agent', `${facts.agentVersion}, ${facts.privileged ? 'as root' : 'as a plain user'}`],
     ['Namespace ids', facts.namespaceIds ? 'from the kernel (NS_GET_ID)' : 'inode and generation (kernel before 6.13)'],
+    ['Scans', facts.scanSource === 'bpf' ? 'with a BPF iterator' : because('through /proc', facts.scanSourceReason)],
+    ['Changes', because(changeSourceText[facts.changeSource], facts.changeSourceReason)],
     ['Missing', facts.missing],
   ];
+}
+
+const changeSourceText: Record<NonNullable<Host['facts']>['changeSource'], string> = {
+  tracefs: 'heard at once (tracefs)',
+  'proc-connector': 'births and ends heard at once (proc connector), joined namespaces polled for',
+  poll: 'polled for',
+};
+
+function because(text: string, reason: string | null): string {
+  return reason === null ? text : `${text}: ${reason}`;
 }
 
 function scanText(scan: Host['scan']): string {

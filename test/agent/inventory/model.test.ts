@@ -70,7 +70,7 @@ test('a leader’s command line: its bytes are kept exactly, and the limit holds
     const lines = createCommandLines();
     await lines.update(scan);
     const start = scan.processes.find(({ pid }) => pid === child.pid)?.startTicks ?? '';
-    const command = lines.of(child.pid ?? 0, start);
+    const command = lines.of(child.pid ?? 0, start, 'sh');
     assert.equal(command, `sh -c echo ready; read x ${hostile}`.slice(0, 4096 - 2), 'one character has three bytes');
   } finally {
     child.stdin.end();
