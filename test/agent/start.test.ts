@@ -129,12 +129,11 @@ test('waits for a server that is not there yet, and ends on the first signal', a
 });
 
 test('stays within its own subjects: what it is not allowed to do, the server refuses', async () => {
-  const side = await startControllerSide(nats);
-  const running = await startAgentProcess(side, nats, root, 'host-here');
+  await using side = await startControllerSide(nats);
+  await using running = await startAgentProcess(side, nats, root, 'host-here');
   await until('a beat and a report', () => side.beats.length > 0 && side.reports.length > 0);
   assert.equal(side.hellos[0]?.host.hostId, 'host-here');
   assert.equal(side.beats[0]?.epoch, side.hellos[0]?.host.epoch);
   assert.doesNotMatch(readFileSync(join(root, 'host-here.log'), 'utf8'), /permission|violation/i);
   assert.equal(await running.end('SIGTERM'), 0);
-  await side[Symbol.asyncDispose]();
 });

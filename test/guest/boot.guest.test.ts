@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { startGuest } from '#test/support/guest.ts';
 import type { Guest } from '#test/support/guest.ts';
 import { findMachine } from '#test/support/guest/machine.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 
 leakCheck();
@@ -15,10 +16,7 @@ const directory = temporaryDirectories().root;
 
 let guest: Guest;
 before(async () => {
-  if (!('lacking' in machine)) guest = await startGuest({ machine, directory });
-});
-after(async () => {
-  await guest?.[Symbol.asyncDispose]();
+  if (!('lacking' in machine)) guest = fileResources.use(await startGuest({ machine, directory }));
 });
 
 async function output(...command: string[]): Promise<string> {

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { namespaceTypes } from '#shared/namespace.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { idRange, planOf, readLog, runToEnd, shellPlan, stateDirectory } from '#test/support/sandbox.ts';
 import { isAlive, loadShims, statusField } from '#test/support/shim.ts';
@@ -18,9 +19,8 @@ leakCheck();
 const dirs = temporaryDirectories();
 let shims: Shims;
 before(async () => {
-  shims = await loadShims();
+  shims = fileResources.use(await loadShims());
 });
-after(() => shims[Symbol.asyncDispose]());
 
 async function waiting(): Promise<ReturnType<Shims['ready']> & { init: number }> {
   const shim = shims.ready();

@@ -196,7 +196,8 @@ export async function startControllerSide(nats: TestNats): Promise<ControllerSid
   return side;
 }
 
-export type AgentProcess = {
+/** Disposing of it kills it, where a failed test has not ended it. */
+export type AgentProcess = AsyncDisposable & {
   readonly pid: number;
   readonly hostId: string;
   /** Sends the signal and waits for the end; its exit code or signal. */
@@ -244,6 +245,10 @@ export async function startAgentProcess(
       child.kill(signal);
       const [code, by] = await exited;
       return code ?? by ?? '';
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await exited;
     },
   };
 }

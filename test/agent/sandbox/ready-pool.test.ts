@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
@@ -18,6 +18,7 @@ import { createLog } from '#shared/log.ts';
 import type { ExitStatus } from '#shared/sandbox.ts';
 import { desired, range, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import { isAlive, statusField } from '#test/support/shim.ts';
@@ -32,8 +33,8 @@ before(async () => {
   await buildNative();
   native = loadNative();
   program = native.sealProgram(fileURLToPath(import.meta.resolve('#native/build/nsfleet-shim')));
+  fileResources.defer(() => program.close());
 });
-after(() => program.close());
 
 /** The ready shims below an agent. */
 function readyBelow(pid: number): number[] {
@@ -138,10 +139,10 @@ test('what a ready one cannot make says the same as otherwise', { skip }, async 
 });
 
 test('they die with their agent, and end with it', { skip }, async () => {
-  const nats = await startTestNats(dirs.root);
-  const side = await startControllerSide(nats);
+  await using nats = await startTestNats(dirs.root);
+  await using side = await startControllerSide(nats);
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    const agent = await startAgentProcess(side, nats, dirs.root, `host-${signal.toLowerCase()}`, { NSFLEET_AGENT_READY: '3' });
+    await using agent = await startAgentProcess(side, nats, dirs.root, `host-${signal.toLowerCase()}`, { NSFLEET_AGENT_READY: '3' });
     await until('three to be ready', () => readyBelow(agent.pid).length === 3);
     const shims = readyBelow(agent.pid);
     const inits = shims.map((pid) => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')));
@@ -154,10 +155,8 @@ test('they die with their agent, and end with it', { skip }, async () => {
     await agent.end(signal);
     await until('all to be gone', () => ![...shims, ...inits].some((pid) => isAlive(pid)), 1000);
   }
-  const none = await startAgentProcess(side, nats, dirs.root, 'host-none', { NSFLEET_AGENT_READY: '0' });
+  await using none = await startAgentProcess(side, nats, dirs.root, 'host-none', { NSFLEET_AGENT_READY: '0' });
   await sleep(500);
   assert.deepEqual(readyBelow(none.pid), []);
   await none.end('SIGTERM');
-  await side[Symbol.asyncDispose]();
-  await nats[Symbol.asyncDispose]();
 });
