@@ -13,6 +13,8 @@ import type { Log } from '#shared/log.ts';
 import { databaseError, isRetryable } from './database-error.ts';
 import { openNotifications } from './listen.ts';
 import type { Notifications } from './listen.ts';
+import { createRecentRows } from './recent.ts';
+import type { RecentRows } from './recent.ts';
 
 /** The database, or a transaction in it: every verb of the store takes either. */
 export type Tx = PgDatabase<NodePgQueryResultHKT>;
@@ -21,6 +23,7 @@ export type Store = {
   readonly db: Tx;
   readonly pool: Pool;
   readonly notifications: Notifications;
+  readonly recent: RecentRows;
   readonly log: Log;
   /** `host:port/name`, for messages. */
   readonly address: string;
@@ -74,7 +77,7 @@ export async function openStore({ url, log, poolSize = poolSizeDefault }: StoreO
       await notifications.close();
       if (!pool.ending) await pool.end();
     };
-    return { db: drizzle(pool), pool, notifications, log, address, close, [Symbol.asyncDispose]: close };
+    return { db: drizzle(pool), pool, notifications, recent: createRecentRows(), log, address, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await pool.end();
     throw databaseError(error, 'connect to the database', address);

@@ -10,6 +10,7 @@ import { finish, rowsOf } from './client.ts';
 import type { Tx } from './client.ts';
 import { isReady, usedSandboxes } from './host-row.ts';
 import { sandboxOf, sandboxRows, unansweredOf } from './sandbox-row.ts';
+import type { SandboxRow } from './sandbox-row.ts';
 import { iso } from './time.ts';
 
 export type PlaceWish = {
@@ -24,7 +25,7 @@ export type PlaceWish = {
 };
 
 export type PlaceOutcome =
-  | { outcome: 'placed'; sandbox: Sandbox; desired: DesiredPlacement }
+  | { outcome: 'placed'; sandbox: Sandbox; desired: DesiredPlacement; row: SandboxRow }
   /** This key has made a sandbox already; `desired` where its host has not answered. */
   | { outcome: 'repeated'; sandbox: Sandbox; desired: DesiredPlacement | null }
   /** The host is not ready or has no room any more: schedule again. */
@@ -55,7 +56,7 @@ export async function whyNot(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome> {
  */
 const holdsLock: SQL = sql`pg_current_xact_id_if_assigned() is not null`;
 
-type Inserted = { hostName: string; start: string | null; size: number; createdAt: string };
+type Inserted = { seq: string; hostName: string; start: string | null; size: number; createdAt: string };
 
 async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
   const sandboxId = randomUUID();
@@ -70,7 +71,7 @@ async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
       insert into sandboxes (id, name, labels, auto_remove, spec, idempotency_key, request_hash)
       select ${sandboxId}, ${name}, ${JSON.stringify(request.labels)}::jsonb, ${request.autoRemove}, ${JSON.stringify(request.spec)}::jsonb,
         ${idempotencyKey}, ${requestHash}
-      from slot where ${holdsLock} on conflict do nothing returning id, created_at
+      from slot where ${holdsLock} on conflict do nothing returning id, seq, created_at
     ),
     placement as (
       insert into placements (id, sandbox_id, host_id, id_range_start, id_range_count)
@@ -86,7 +87,7 @@ async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
       select given.type, case when given.type = 'sandbox.placed' then p.host_id end, p.sandbox_id, jsonb_build_object('name', ${name}::text)
       from placement p, (values (1, 'sandbox.created'), (2, 'sandbox.placed')) as given (position, type) order by given.position
     )
-    select slot.name as "hostName", slot.start::text as start, slot.size, ${iso(sql`sandbox.created_at`)} as "createdAt"
+    select sandbox.seq::text as seq, slot.name as "hostName", slot.start::text as start, slot.size, ${iso(sql`sandbox.created_at`)} as "createdAt"
     from sandbox, slot`,
   );
   if (row === undefined) return null;
@@ -110,7 +111,13 @@ async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
     startedAt: null,
     endedAt: null,
   };
-  return { outcome: 'placed', sandbox, desired: { ...told, sandboxId } };
+  const unheard = { superseded: false, stopSignal: null, stopGraceMs: null, statusSeq: 0, answeredGeneration: 0 };
+  return {
+    outcome: 'placed',
+    sandbox,
+    desired: { ...told, sandboxId },
+    row: { ...sandbox, ...unheard, hostId, placementId, seq: row.seq },
+  };
 }
 
 /**

@@ -4,15 +4,15 @@ import type { StatusMessage, StatusReply } from '#shared/messages.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import type { DesiredPlacement } from '#shared/sandbox.ts';
 import type { z } from 'zod';
-import { finish, transact } from './client.ts';
+import { finish, rowsOf, transact } from './client.ts';
 import type { Store, Tx } from './client.ts';
-import { insertEvents } from './events.ts';
+import { isRetryable } from './database-error.ts';
 import type { NewEvent } from './events.ts';
 import { isReady } from './host-row.ts';
-import { notify } from './listen.ts';
 import { advance } from './placement-status.ts';
 import { desiredOf, sandboxOf, sandboxRows } from './sandbox-row.ts';
 import type { SandboxRow } from './sandbox-row.ts';
+import { writeStatuses } from './status-write.ts';
 
 type Statuses = StatusMessage['statuses'];
 
@@ -31,14 +31,34 @@ export type StatusOutcome = {
  */
 export async function applyStatuses(store: Store, hostId: string, statuses: Statuses): Promise<StatusOutcome> {
   const inOrder = statuses.toSorted((a, b) => a.statusSeq - b.statusSeq);
-  const { known, rows, followUps } = await transact(store, (tx) => applyIn(tx, store, hostId, inOrder), 'write the status of sandboxes');
+  const { known, rows, followUps } =
+    (await applyExpected(store, hostId, inOrder)) ??
+    (await transact(store, (tx) => applyIn(tx, store, hostId, inOrder), 'write the status of sandboxes'));
   const changed = rows.filter((row) => !row.superseded).map(sandboxOf);
   for (const sandbox of changed) store.notifications.tell('sandbox', sandbox.id, sandbox);
   const results = statuses.map(({ placementId, statusSeq }) => ({ placementId, statusSeq, known: known.has(placementId) }));
   return { results, changed, followUps: followUps.map(desiredOf) };
 }
 
-type Applied = { known: ReadonlySet<string>; rows: SandboxRow[]; followUps: SandboxRow[] };
+type Applied = { known: ReadonlySet<string>; rows: SandboxRow[]; followUps: SandboxRow[]; events: NewEvent[] };
+
+/**
+ * The host's first word about what this process has just placed, in one trip: the row is not asked for, only whether it still is as it was
+ * written. Null where it is not, or where it is not known here: then nothing was written.
+ */
+async function applyExpected(store: Store, hostId: string, statuses: Statuses): Promise<Applied | null> {
+  const [status, ...others] = statuses;
+  const row = status === undefined || others.length > 0 ? undefined : store.recent.take(status.placementId);
+  if (row === undefined || row.hostId !== hostId) return null;
+  const applied = decide(store, [row], statuses);
+  if (applied.rows.length === 0) return null;
+  const statement = writeStatuses(hostId, [row], applied.rows, applied.events);
+  const moved = await rowsOf(store.db, 'write the status of a sandbox', statement).catch((error: unknown) => {
+    if (!isRetryable(error)) throw error;
+    return [];
+  });
+  return moved.length === 0 ? null : applied;
+}
 
 async function applyIn(tx: Tx, store: Store, hostId: string, statuses: Statuses): Promise<Applied> {
   const ids = statuses.map((status) => status.placementId);
@@ -47,6 +67,14 @@ async function applyIn(tx: Tx, store: Store, hostId: string, statuses: Statuses)
     'find the placements',
     sql`p.id = any(${sql.param(ids)}::uuid[]) and p.host_id = ${hostId} order by p.id for no key update of p`,
   );
+  const applied = decide(store, before, statuses);
+  if (applied.rows.length > 0)
+    await finish(tx, 'write the status of sandboxes', writeStatuses(hostId, before, applied.rows, applied.events));
+  return applied;
+}
+
+/** What the statuses make of the rows `before`. */
+function decide({ log }: Store, before: readonly SandboxRow[], statuses: Statuses): Applied {
   const now = new Map(before.map((row) => [row.placementId, row]));
   const changed = new Set<string>();
   const events: NewEvent[] = [];
@@ -55,74 +83,16 @@ async function applyIn(tx: Tx, store: Store, hostId: string, statuses: Statuses)
     const next = row === undefined ? null : advance(row, status);
     if (row === undefined || next === null) continue;
     if (next.illegal) {
-      store.log.warn({ hostId, placementId: row.placementId, from: row.state, to: status.state }, 'a host told of an illegal transition');
+      const { hostId, placementId, state } = row;
+      log.warn({ hostId, placementId, from: state, to: status.state }, 'a host told of an illegal transition');
     }
     now.set(row.placementId, next.row);
     changed.add(row.placementId);
     events.push(...next.events);
   }
   const rows = [...now.values()].filter((row) => changed.has(row.placementId));
-  if (rows.length > 0) await write(tx, hostId, rows, events);
   const wished = new Set(before.filter((row) => now.get(row.placementId)?.generation !== row.generation).map((row) => row.placementId));
-  return { known: new Set(now.keys()), rows, followUps: rows.filter((row) => wished.has(row.placementId)) };
-}
-
-/** The one place that sets a placement's state; ends the transaction. */
-async function write(tx: Tx, hostId: string, rows: readonly SandboxRow[], events: readonly NewEvent[]): Promise<void> {
-  await finish(
-    tx,
-    'write the status of sandboxes',
-    sql`
-    with told as (
-      select * from jsonb_to_recordset(${JSON.stringify(rows.map(columnsOf))}::jsonb) as told (
-        id uuid, sandbox_id uuid, superseded boolean, state text, status_seq bigint, answered_generation int, wanted text, generation int,
-        init_pid int, command_pid int, exit_code int, exit_signal int, error jsonb, started_at timestamptz, ended_at timestamptz,
-        namespaces jsonb)
-    ),
-    moved as (
-      update placements p set state = told.state, status_seq = told.status_seq, answered_generation = told.answered_generation,
-        wanted = told.wanted, generation = told.generation,
-        wanted_at = case when told.generation > p.generation then now() else p.wanted_at end,
-        init_pid = told.init_pid, command_pid = told.command_pid, exit_code = told.exit_code, exit_signal = told.exit_signal,
-        error = told.error, started_at = told.started_at, ended_at = told.ended_at
-      from told where p.id = told.id
-    ),
-    given as (
-      insert into placement_namespaces as g (placement_id, type, host_id, boot_id, key, inode)
-      select told.id, n.type, ${hostId}, a.boot_id, n.key, n.inode
-      from told, lateral jsonb_to_recordset(told.namespaces) as n (type text, key text, inode bigint), agent_sessions a
-      where told.state in ('running', 'stopping') and a.host_id = ${hostId} and a.boot_id is not null
-      on conflict (placement_id, type) do update set boot_id = excluded.boot_id, key = excluded.key, inode = excluded.inode
-        where (g.boot_id, g.key, g.inode) is distinct from (excluded.boot_id, excluded.key, excluded.inode)
-    ),
-    freed as (
-      update sandboxes s set removed_at = now()
-      from told where s.id = told.sandbox_id and told.state = 'removed' and not told.superseded and s.removed_at is null
-    ),
-    event as (${insertEvents(events)})
-    select ${notify('sandbox', sql`told.sandbox_id`)} from told`,
-  );
-}
-
-function columnsOf(row: SandboxRow): Record<string, unknown> {
-  return {
-    id: row.placementId,
-    sandbox_id: row.id,
-    superseded: row.superseded,
-    state: row.state,
-    status_seq: row.statusSeq,
-    answered_generation: row.answeredGeneration,
-    wanted: row.wanted,
-    generation: row.generation,
-    init_pid: row.initPid,
-    command_pid: row.commandPid,
-    exit_code: row.exit?.code ?? null,
-    exit_signal: row.exit?.signal ?? null,
-    error: row.error,
-    started_at: row.startedAt,
-    ended_at: row.endedAt,
-    namespaces: row.namespaces,
-  };
+  return { known: new Set(now.keys()), rows, followUps: rows.filter((row) => wished.has(row.placementId)), events };
 }
 
 /** All that a host is to have: everything that is not removed. */

@@ -22,6 +22,7 @@ import { wish } from './wish.ts';
  */
 export async function placeSandbox(store: Store, wished: PlaceWish): Promise<PlaceOutcome> {
   const placed = await transact(store, (tx) => placeIn(tx, wished), 'create sandbox');
+  if (placed?.outcome === 'placed') store.recent.put(placed.row);
   return placed ?? whyNot(store.db, wished);
 }
 

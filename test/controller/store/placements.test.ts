@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
+import { openStore } from '#controller/store/client.ts';
 import { readEvents } from '#controller/store/events.ts';
 import { recordHello } from '#controller/store/hosts.ts';
 import { listNamespaces } from '#controller/store/namespace-list.ts';
@@ -11,7 +12,8 @@ import { findSandbox, requestRemove, requestStop } from '#controller/store/sandb
 import { mayBecome, sandboxStates } from '#shared/sandbox.ts';
 import type { SandboxState } from '#shared/sandbox.ts';
 import { leakCheck } from '#test/support/leaks.ts';
-import { eightNamespaces, freshStore, namespaceOf, place, readyHost, refusedWith, reportOf, select, statusOf } from './fixture.ts';
+import { eightNamespaces, freshStore, log, namespaceOf, place, readyHost, refusedWith, reportOf, select, statusOf } from './fixture.ts';
+import type { Placed } from './fixture.ts';
 
 leakCheck();
 
@@ -191,4 +193,45 @@ test('what a host has not answered is sent again: after a while, while it is rea
   await recordHello(store, { ...hello, bootId: randomUUID(), epoch: 2 });
   assert.deepEqual(await waiting(0), [['a', 2]], 'the agent of the new boot is to judge it');
   assert.equal((await findSandbox(store.db, placed.sandbox.id)).state, 'stopping', 'and nobody before it');
+});
+
+test('the first word about what was just placed here: the same outcome whether the row is as it was left or not', async () => {
+  await using fresh = await freshStore();
+  await using second = await openStore({ url: fresh.url, log });
+  const { store } = fresh;
+  await readyHost(store, 'a');
+  await readyHost(store, 'b');
+  const running = (placed: Placed, seq = 1) => statusOf(placed, seq, 'running', { commandPid: 11, namespaces: eightNamespaces(1) });
+  const toldOf = async (placed: Placed) =>
+    (await readEvents(store.db, { since: '0', limit: 1000 }))
+      .filter((event) => event.sandboxId === placed.sandbox.id)
+      .map(({ type }) => type);
+
+  const untouched = await place(store, 'a');
+  const { changed } = await applyStatuses(store, 'a', [running(untouched)]);
+  assert.deepEqual(changed, [await findSandbox(second.db, untouched.sandbox.id)]);
+  assert.deepEqual(await toldOf(untouched), ['sandbox.created', 'sandbox.placed', 'sandbox.running']);
+
+  const stopAsked = await place(store, 'a');
+  await requestStop(second, stopAsked.sandbox.id, {});
+  await applyStatuses(store, 'a', [running(stopAsked)]);
+  const stopping = await findSandbox(store.db, stopAsked.sandbox.id);
+  assert.deepEqual([stopping.state, stopping.wanted, stopping.generation, stopping.namespaces.length], ['running', 'stopped', 2, 8]);
+  assert.deepEqual(await toldOf(stopAsked), ['sandbox.created', 'sandbox.placed', 'sandbox.stopped-wanted', 'sandbox.running']);
+  assert.deepEqual(
+    (await unconfirmed(store.db, 0)).map(({ desired }) => desired.placementId),
+    [stopAsked.desired.placementId],
+  );
+
+  const heardElsewhere = await place(store, 'a');
+  await applyStatuses(second, 'a', [statusOf(heardElsewhere, 2, 'stopped', { exit })]);
+  const { results } = await applyStatuses(store, 'a', [running(heardElsewhere)]);
+  assert.equal(results[0]?.known, true);
+  assert.equal((await findSandbox(store.db, heardElsewhere.sandbox.id)).state, 'stopped');
+  assert.deepEqual(await toldOf(heardElsewhere), ['sandbox.created', 'sandbox.placed', 'sandbox.stopped']);
+
+  const elsewhere = await place(store, 'a');
+  const foreign = await applyStatuses(store, 'b', [running(elsewhere)]);
+  assert.equal(foreign.results[0]?.known, false);
+  assert.equal((await findSandbox(store.db, elsewhere.sandbox.id)).state, 'placed');
 });
