@@ -13,10 +13,11 @@ import { errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import type { Sandbox } from '#shared/resources.ts';
 
-export const changeKinds = ['sandbox', 'namespace', 'host', 'leak'] as const;
+/** `newSandbox` is one of its own, so that whoever waits for what he has just made is not woken by its making. */
+export const changeKinds = ['newSandbox', 'sandbox', 'namespace', 'host', 'leak'] as const;
 export type ChangeKind = (typeof changeKinds)[number];
 /**
- * `id`: the sandbox's, or the host's for the other kinds; null: perhaps any of them, look. `sandbox`: where this process made
+ * `id`: the sandbox's (`sandbox`, `newSandbox`), or the host's for the other kinds; null: perhaps any of them, look. `sandbox`: where this process made
  * the change, what it has become.
  */
 export type ChangeListener = (id: string | null, sandbox?: Sandbox) => void;
@@ -40,7 +41,13 @@ export function notify(kind: ChangeKind, id: SQL | string): SQL {
 
 /** Listens, and goes on doing so over broken connections until closed. */
 export async function openNotifications(config: ClientConfig, log: Log): Promise<Notifications> {
-  const listeners: Record<ChangeKind, Set<ChangeListener>> = { sandbox: new Set(), namespace: new Set(), host: new Set(), leak: new Set() };
+  const listeners: Record<ChangeKind, Set<ChangeListener>> = {
+    newSandbox: new Set(),
+    sandbox: new Set(),
+    namespace: new Set(),
+    host: new Set(),
+    leak: new Set(),
+  };
   const ending = new AbortController();
   let client: Client | null = null;
   let reconnecting: Promise<void> | null = null;

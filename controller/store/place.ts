@@ -9,6 +9,7 @@ import { faultPoint } from '../fault-points.ts';
 import { finish, rowsOf } from './client.ts';
 import type { Tx } from './client.ts';
 import { isReady, usedSandboxes } from './host-row.ts';
+import { notify } from './listen.ts';
 import { sandboxOf, sandboxRows, unansweredOf } from './sandbox-row.ts';
 import type { SandboxRow } from './sandbox-row.ts';
 import { iso } from './time.ts';
@@ -87,7 +88,8 @@ async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
       select given.type, case when given.type = 'sandbox.placed' then p.host_id end, p.sandbox_id, jsonb_build_object('name', ${name}::text)
       from placement p, (values (1, 'sandbox.created'), (2, 'sandbox.placed')) as given (position, type) order by given.position
     )
-    select sandbox.seq::text as seq, slot.name as "hostName", slot.start::text as start, slot.size, ${iso(sql`sandbox.created_at`)} as "createdAt"
+    select sandbox.seq::text as seq, slot.name as "hostName", slot.start::text as start, slot.size, ${iso(sql`sandbox.created_at`)} as "createdAt",
+      ${notify('newSandbox', sandboxId)}
     from sandbox, slot`,
   );
   if (row === undefined) return null;

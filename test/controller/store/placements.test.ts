@@ -203,9 +203,7 @@ test('the first word about what was just placed here: the same outcome whether t
   await readyHost(store, 'b');
   const running = (placed: Placed, seq = 1) => statusOf(placed, seq, 'running', { commandPid: 11, namespaces: eightNamespaces(1) });
   const toldOf = async (placed: Placed) =>
-    (await readEvents(store.db, { since: '0', limit: 1000 }))
-      .filter((event) => event.sandboxId === placed.sandbox.id)
-      .map(({ type }) => type);
+    (await readEvents(store.db, { since: '0', limit: 1000, sandboxId: placed.sandbox.id })).events.map(({ type }) => type);
 
   const untouched = await place(store, 'a');
   const { changed } = await applyStatuses(store, 'a', [running(untouched)]);
