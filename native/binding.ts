@@ -17,6 +17,8 @@ import { createSearch } from './search.ts';
 import { openProcess, processStart, spawn } from './processes.ts';
 import { processNamespaces, relate } from './relation.ts';
 import { createPidScanner, createScanner } from './scanner.ts';
+import { openTaskIterator } from './task-iterator.ts';
+import type { TaskIterator } from './task-iterator.ts';
 import type {
   Child,
   MountDoor,
@@ -48,6 +50,11 @@ export type Native = {
    * and leaders are counted among them.
    */
   scanPids(pids: readonly number[], options?: { proc?: string }): Promise<Scan>;
+  /**
+   * All processes, the threads that are elsewhere, and their namespaces, by a program in the kernel: faster, and nothing is hidden from
+   * it. `unavailable` tells in a sentence why there is none: not built, not allowed, or a kernel before 5.8.
+   */
+  openTaskIterator(): Promise<TaskIterator | { unavailable: string }>;
   /** One namespace with its parent and owner. EINVAL at `check_nsfs`: the file is no namespace. */
   relate(target: RelateTarget): NamespaceRelation;
   /**
@@ -79,6 +86,8 @@ export type Native = {
 export type LoadOptions = {
   /** Path of libnsfleet.so; default native/build/libnsfleet.so. */
   library?: string;
+  /** Path of the task iterator's loader, which may be missing; default native/build/nsfleet-bpf-load. */
+  taskLoader?: string;
   /** Rows of the first scan buffer, which grows by itself. */
   scanRows?: { processes: number; namespaces: number };
   /** Room of the first buffer of a search for references, which grows likewise. */
@@ -92,7 +101,9 @@ export function loadNative(options: LoadOptions = {}): Native {
   const scanner = createScanner(calls, options.scanRows);
   const search = createSearch(calls, options.foundRoom);
   const scanPids = createPidScanner(calls);
+  const taskLoader = options.taskLoader ?? fileURLToPath(new URL('build/nsfleet-bpf-load', import.meta.url));
   return {
+    openTaskIterator: () => openTaskIterator(calls, taskLoader, options.scanRows),
     scan: ({ proc = '/proc' } = {}) => scanner(proc),
     references: ({ proc = '/proc', pids } = {}) => search.references(proc, pids),
     mounts: (doors, { proc = '/proc' } = {}) => search.mounts(proc, doors),
@@ -169,6 +180,9 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
   const scanPids = library.func(
     'int nsf_scan_pids(const char *proc, void *pids, uint32_t count, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
   );
+  const tasks = library.func(
+    'int nsf_tasks(int32_t link, uint32_t process_max, uint32_t namespace_max, uint32_t thread_max, void *buffer, uint64_t bytes, void *error)',
+  );
   return {
     inside: (rows, count, error) => onWorker((done) => inside.async(rows, count, error, done), [rows, error]),
     foundBytes: library.func('uint64_t nsf_found_bytes(void *room)'),
@@ -182,14 +196,17 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
     addressOf: (memory) => koffi.address(memory),
     scanBytes: library.func('uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max)'),
     scan: (proc, { part, parts }, rows, buffer, error) =>
-      new Promise((resolve, reject) => {
-        const done = (failure: Error | null, result: number): void => {
-          // Naming both here keeps them from the garbage collector until the worker is done.
-          if (failure) reject(failure);
-          else resolve(buffer.byteLength > 0 && error.byteLength > 0 ? result : -1);
-        };
-        scan.async(proc, part, parts, rows.processes, rows.namespaces, buffer, buffer.byteLength, error, done);
-      }),
+      onWorker(
+        (done) => scan.async(proc, part, parts, rows.processes, rows.namespaces, buffer, buffer.byteLength, error, done),
+        [buffer, error],
+      ),
+    tasksBytes: library.func('uint64_t nsf_tasks_bytes(uint32_t process_max, uint32_t namespace_max, uint32_t thread_max)'),
+    tasks: (link, rows, buffer, error) =>
+      onWorker(
+        (done) => tasks.async(link, rows.processes, rows.namespaces, rows.threads, buffer, buffer.byteLength, error, done),
+        [buffer, error],
+      ),
+    receive: library.func('int nsf_receive(int32_t socket, void *bytes, uint32_t size, void *used, void *fd, void *error)'),
     processNamespaces: library.func('int nsf_process_namespaces(int32_t pid, void *out, void *error)'),
     scanPids: (proc, pids, rows, buffer, error) =>
       onWorker(

@@ -4,6 +4,8 @@ export type ScanRows = { processes: number; namespaces: number };
 /** Rows and bytes that a search's buffer has room for. */
 export type FoundRoom = { references: number; namespaces: number; textBytes: number };
 
+export type TaskRows = ScanRows & { threads: number };
+
 /** The functions of nsfleet.h as koffi gives them; binding.ts alone makes them. Negative results are -errno. */
 export type Calls = {
   scanBytes(processMax: number, namespaceMax: number): number;
@@ -19,6 +21,10 @@ export type Calls = {
   addressOf(memory: ArrayBufferView): bigint;
   /** Likewise; `pids` too. */
   scanPids(proc: string, pids: Int32Array, rows: ScanRows, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  tasksBytes(processMax: number, namespaceMax: number, threadMax: number): number;
+  /** On a worker thread, as scan. One at a time for one link. */
+  tasks(link: number, rows: TaskRows, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  receive(socket: number, bytes: Uint8Array, size: number, used: Uint32Array, fd: Int32Array, error: Uint8Array): number;
   relate(fd: number, path: string | null, relation: Uint8Array, error: Uint8Array): number;
   processNamespaces(pid: number, out: BigUint64Array, error: Uint8Array): number;
   spawn(

@@ -38,6 +38,25 @@ int nsf_send_fds(int32_t socket, const void *bytes, uint32_t size, const int32_t
     return sent == (ssize_t)size ? 0 : nsf_fail(error, EAGAIN, "sendmsg", "short");
 }
 
+int nsf_receive(int32_t socket, void *bytes, uint32_t size, uint32_t *used, int32_t *fd, struct nsf_error *error) {
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int32_t))];
+    } control;
+    struct iovec part = {.iov_base = bytes, .iov_len = size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    *fd = -1;
+    *used = 0;
+    ssize_t received = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (received < 0)
+        return nsf_fail_errno(error, "recvmsg", NULL);
+    const struct cmsghdr *sent = CMSG_FIRSTHDR(&message);
+    if (sent && sent->cmsg_level == SOL_SOCKET && sent->cmsg_type == SCM_RIGHTS)
+        memcpy(fd, CMSG_DATA(sent), sizeof *fd);
+    *used = (uint32_t)received;
+    return 0;
+}
+
 int nsf_open_dir(const char *path, int32_t *fd, struct nsf_error *error) {
     *fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return *fd >= 0 ? 0 : nsf_fail_errno(error, "open_dir", path);

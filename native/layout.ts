@@ -51,6 +51,17 @@ export const nsfNamespace = {
   process_count: [56, 4],
 } as const;
 
+/** `scan` is at its start. */
+export const nsfTasks = {
+  whole: 96,
+  thread_offset: [72, 8],
+  thread_count: [80, 4],
+  thread_bytes: [84, 4],
+  thread_needed: [88, 4],
+} as const;
+
+export const nsfThread = { whole: 64, start_ticks: [0, 8], pid: [8, 4], tid: [12, 4], flags: [16, 4], ns: [24, 40] } as const;
+
 export const nsfRelation = {
   whole: 80,
   id: [8, 8],
@@ -173,6 +184,8 @@ const structs = {
   nsf_scan: nsfScan,
   nsf_process: nsfProcess,
   nsf_namespace: nsfNamespace,
+  nsf_tasks: nsfTasks,
+  nsf_thread: nsfThread,
   nsf_relation: nsfRelation,
   nsf_found: nsfFound,
   nsf_reference: nsfReference,

@@ -223,6 +223,28 @@ struct nsf_inside {
     char cgroup[1024];
 };
 
+/* The head of a task pass's buffer: that of a scan, and a third kind of row. */
+struct nsf_tasks {
+    struct nsf_scan scan;
+    uint64_t thread_offset;
+    uint32_t thread_count;
+    uint32_t thread_bytes;
+    uint32_t thread_needed;
+    uint32_t reserved;
+};
+
+#define NSF_THREAD_OWN_FILES 1u
+
+/* A thread that is in other namespaces than its process, or has a table of descriptors of its own. */
+struct nsf_thread {
+    uint64_t start_ticks;
+    int32_t pid; /* of its process */
+    int32_t tid;
+    uint32_t flags;
+    uint32_t reserved;
+    int32_t ns[NSF_LINKS]; /* as of a process */
+};
+
 /* Writes "abi N" and one line "struct.field offset size" for every field above. -ENOSPC if BYTES are too few. */
 NSF_PUBLIC int nsf_layout(char *out, uint32_t bytes);
 
@@ -276,6 +298,17 @@ NSF_PUBLIC int nsf_references(const char *proc, const struct nsf_inquiry *inquir
 NSF_PUBLIC int nsf_mounts(const char *proc, const struct nsf_door *doors, uint32_t door_count, const struct nsf_room *room,
                           void *buffer, uint64_t bytes, struct nsf_error *error);
 
+/* Bytes of a buffer for so many rows of a task pass. */
+NSF_PUBLIC uint64_t nsf_tasks_bytes(uint32_t process_max, uint32_t namespace_max, uint32_t thread_max);
+
+/*
+ * All tasks of the initial pid namespace by the task iterator behind LINK, which bpf/load.c made: one read of kernel memory in
+ * place of ten links a process, and nothing is hidden from it. BUFFER begins with struct nsf_tasks afterwards; the rest is as for
+ * nsf_scan. One pass at a time for one LINK. -EPROTO: the iterator speaks of something else than this library knows.
+ */
+NSF_PUBLIC int nsf_tasks(int32_t link, uint32_t process_max, uint32_t namespace_max, uint32_t thread_max, void *buffer,
+                         uint64_t bytes, struct nsf_error *error);
+
 /* Describes the namespace that FD, or if FD is -1 the file PATH (/proc/<pid>/ns/x or a bind mount of one), stands for. */
 NSF_PUBLIC int nsf_relate(int32_t fd, const char *path, struct nsf_relation *relation, struct nsf_error *error);
 
@@ -321,6 +354,11 @@ NSF_PUBLIC int nsf_socketpair(int32_t fds[2], struct nsf_error *error); /* unix 
 /* Sends BYTES with copies of FDS (SCM_RIGHTS) on a unix stream, at once or not at all: -EAGAIN where it is full, -EPIPE where nobody reads. */
 NSF_PUBLIC int nsf_send_fds(int32_t socket, const void *bytes, uint32_t size, const int32_t *fds, uint32_t fd_count,
                             struct nsf_error *error);
+/*
+ * What waits on a unix socket, without waiting for it, and the descriptor that came along, or -1. *USED is 0 at the end of the
+ * stream. -EAGAIN: nothing waits.
+ */
+NSF_PUBLIC int nsf_receive(int32_t socket, void *bytes, uint32_t size, uint32_t *used, int32_t *fd, struct nsf_error *error);
 /* A directory for *at() calls and fsync. The last component may not be a symbolic link. */
 NSF_PUBLIC int nsf_open_dir(const char *path, int32_t *fd, struct nsf_error *error);
 

@@ -1,8 +1,10 @@
 /** Decodes the buffer that nsf_scan fills. Pure; typed arrays, because koffi's structs cost 20 times more a row. */
 import { namespaceTypes } from '#shared/namespace.ts';
-import { nsfNamespace, nsfProcess, nsfScan } from './layout.ts';
+import { nsfNamespace, nsfProcess, nsfScan, nsfTasks, nsfThread } from './layout.ts';
 import { namespaceLinks } from './types.ts';
-import type { NamespaceRow, ProcessRow, Scan } from './types.ts';
+import type { NamespaceRow, ProcessRow, Scan, TaskScan, ThreadRow } from './types.ts';
+
+const OWN_FILES = 1;
 
 /** The whole scan; BUFFER must be one that nsf_scan filled and answered 0 for. */
 export function decodeScan(buffer: ArrayBuffer): Scan {
@@ -28,6 +30,29 @@ export function decodeScan(buffer: ArrayBuffer): Scan {
 export function decodeNeeded(buffer: ArrayBuffer): { processes: number; namespaces: number } {
   const view = new DataView(buffer);
   return { processes: view.getUint32(nsfScan.process_needed[0], true), namespaces: view.getUint32(nsfScan.namespace_needed[0], true) };
+}
+
+/** The whole task pass; as decodeScan, of nsf_tasks. */
+export function decodeTasks(buffer: ArrayBuffer): TaskScan {
+  const view = new DataView(buffer);
+  const threadAt = Number(view.getBigUint64(nsfTasks.thread_offset[0], true));
+  const count = view.getUint32(nsfTasks.thread_count[0], true);
+  const threads = Array.from({ length: count }, (_, row) => decodeThread(view, threadAt + row * nsfThread.whole));
+  return { ...decodeScan(buffer), threads };
+}
+
+export function decodeTasksNeeded(buffer: ArrayBuffer): { processes: number; namespaces: number; threads: number } {
+  return { ...decodeNeeded(buffer), threads: new DataView(buffer).getUint32(nsfTasks.thread_needed[0], true) };
+}
+
+function decodeThread(view: DataView, at: number): ThreadRow {
+  return {
+    pid: view.getInt32(at + nsfThread.pid[0], true),
+    tid: view.getInt32(at + nsfThread.tid[0], true),
+    startTicks: view.getBigUint64(at + nsfThread.start_ticks[0], true).toString(),
+    ownFiles: (view.getUint32(at + nsfThread.flags[0], true) & OWN_FILES) !== 0,
+    ns: namespaceLinks.map((_, link) => view.getInt32(at + nsfThread.ns[0] + link * 4, true)),
+  };
 }
 
 function decodeProcesses(buffer: ArrayBuffer, offset: number, count: number): ProcessRow[] {

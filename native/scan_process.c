@@ -59,19 +59,6 @@ static int is_fatal(int result) {
     return result == -ENOSPC || result == -EMFILE || result == -ENFILE || result == -ENOMEM;
 }
 
-static void count_members(struct nsf_walk *scan, const struct nsf_process *row) {
-    for (int link = 0; link < NSF_TYPES; link++) {
-        if (row->ns[link] < 0)
-            continue;
-        struct nsf_namespace *space = &scan->table.rows[row->ns[link]];
-        space->process_count++;
-        if (space->leader_pid == 0 || row->pid < space->leader_pid) {
-            space->leader_pid = row->pid;
-            space->leader_start_ticks = row->start_ticks;
-        }
-    }
-}
-
 /*
  * Every link of one process into ROW. What cannot be read is -1; *refused is the first errno that is not "there is
  * none". A zombie has left all but its user and pid namespace, so ENOENT alone says nothing about its end.
@@ -170,7 +157,7 @@ int nsf_scan_process(struct nsf_walk *scan, const char *name, struct nsf_error *
     count_refused(head, refused);
     if (result == KEPT) {
         head->process_count++;
-        count_members(scan, row);
+        nsf_count_members(scan->table.rows, row);
         return 0;
     }
     /* It was alone in whatever it brought; a namespace that it shared is seen again with the next one. */

@@ -147,3 +147,16 @@ void nsf_table_unpin(struct nsf_table *table) {
         if (table->pins[index] >= 0)
             close(table->pins[index]);
 }
+
+void nsf_count_members(struct nsf_namespace *rows, const struct nsf_process *process) {
+    for (int link = 0; link < NSF_TYPES; link++) {
+        if (process->ns[link] < 0)
+            continue;
+        struct nsf_namespace *space = &rows[process->ns[link]];
+        space->process_count++;
+        if (space->leader_pid == 0 || process->pid < space->leader_pid) {
+            space->leader_pid = process->pid;
+            space->leader_start_ticks = process->start_ticks;
+        }
+    }
+}

@@ -45,4 +45,7 @@ void nsf_table_truncate(struct nsf_table *table, uint32_t count);
 /* Lets go of every namespace. */
 void nsf_table_unpin(struct nsf_table *table);
 
+/* Counts PROCESS in each of its namespaces among ROWS, and makes it the leader where it has the lowest pid. */
+void nsf_count_members(struct nsf_namespace *rows, const struct nsf_process *process);
+
 #endif

@@ -107,6 +107,21 @@ export type References = {
 /** A mount namespace: that of a process or thread, or what its descriptor stands for. */
 export type MountDoor = { pid: number; fd?: number };
 
+/** A thread that is in other namespaces than its process, or has descriptors of its own. */
+export type ThreadRow = {
+  /** Of its process. */
+  pid: number;
+  tid: number;
+  startTicks: string;
+  /** It has a table of descriptors of its own: what is open there is in no other thread's /proc/…/fd. */
+  ownFiles: boolean;
+  /** As of a process. */
+  ns: number[];
+};
+
+/** By a task iterator; what /proc cannot tell in the same pass is in `threads`. */
+export type TaskScan = Scan & { threads: ThreadRow[] };
+
 export type NamespaceIdentity = { inode: number; id: string | null };
 
 export type NamespaceRelation = NamespaceIdentity & {
