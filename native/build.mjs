@@ -2,7 +2,7 @@
  * Builds libnsfleet.so and the static shim into native/build/. Plain JavaScript for Node ≥ 20, without dependencies,
  * because it runs before `npm ci` has brought anything newer. A warm call only hashes the sources (a few ms).
  *
- *   node native/build.mjs [--strict] [--sanitize] [--part library|shim]
+ *   node native/build.mjs [--strict] [--sanitize] [--part library|shim|tasks]
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -10,10 +10,13 @@ import { cpus } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { buildTaskLoader } from './build-bpf.mjs';
 import { findCompiler, run } from './compiler.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const outputs = { library: 'libnsfleet.so', shim: 'nsfleet-shim' };
+
+const allParts = ['library', 'shim', 'tasks'];
 
 /** Fatal in strict builds only: a warning that a future compiler invents must not keep a host from being set up. */
 const warnings = ['-Wall', '-Wextra', '-Wformat=2', '-Wimplicit-fallthrough', '-Wstrict-prototypes', '-Wvla'];
@@ -50,15 +53,18 @@ const particular = {
  * works in a directory of its own and renames its result into place. A failed build throws with the compiler's words.
  * `strict` makes warnings fatal; `sanitize`, which implies it, builds with the sanitizers into native/build/sanitize/.
  *
- * @param {{ log?: (line: string) => void, strict?: boolean, sanitize?: boolean, parts?: ('library' | 'shim')[] }} [options]
+ * @param {{ log?: (line: string) => void, strict?: boolean, sanitize?: boolean, parts?: ('library' | 'shim' | 'tasks')[] }} [options]
  * @returns {Promise<{ library: string, shim: string, compiler: string, built: boolean }>}
  */
-export async function buildNative({ log = () => {}, sanitize = false, strict = sanitize, parts = ['library', 'shim'] } = {}) {
+export async function buildNative({ log = () => {}, sanitize = false, strict = sanitize, parts = allParts } = {}) {
   const directory = join(here, 'build', sanitize ? 'sanitize' : '.');
-  const states = await Promise.all(parts.map((part) => inspect(part, directory)));
+  // Optional, and never sanitized: it is another program, which is there or not.
+  const tasks = parts.includes('tasks') && !sanitize ? buildTaskLoader({ log }) : null;
+  const states = await Promise.all(parts.filter((part) => part !== 'tasks').map((part) => inspect(part, directory)));
   const stale = states.filter((state) => state.compiler === undefined);
   let compiler = states.find((state) => state.compiler !== undefined)?.compiler ?? '';
   if (stale.length > 0) compiler = await build(stale, { directory, sanitize, strict, log });
+  await tasks;
   return { library: join(directory, outputs.library), shim: join(directory, outputs.shim), compiler, built: stale.length > 0 };
 }
 

@@ -1,0 +1,1 @@
+export function buildTaskLoader(options: { log: (line: string) => void }): Promise<{ missing: string; built: boolean }>;
