@@ -14,6 +14,7 @@ import { createGreeting } from './greeting.ts';
 import { createDescriber } from './inventory/describe/describe.ts';
 import { openGenerations } from './inventory/generations.ts';
 import { createReporter } from './inventory/reporter.ts';
+import { chooseTaskSource } from './inventory/task-source.ts';
 import { createWatch } from './inventory/watch.ts';
 import { openLink } from './link.ts';
 import type { Link } from './link.ts';
@@ -40,7 +41,8 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   const native = loadNative();
   const bootId = readBootId();
   using program = native.sealProgram(shimPath);
-  const facts = readFacts(native);
+  using tasks = await chooseTaskSource(native, log);
+  const facts = readFacts(native, tasks);
   const epoch = await nextEpoch(settings.stateDirectory);
   const { hostId, stateDirectory } = settings;
   const identity = { hostId, bootId, epoch };
@@ -69,7 +71,7 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   );
   const describer = createDescriber({ native, sandboxOf: (namespace) => sandboxNameOf(placements.all(), namespace) });
   const watch = createWatch({
-    native,
+    native: { ...native, scan: () => tasks.scan() },
     changes: createChanges({ native, program, log, best: settings.changeSource }),
     generations,
     describer,

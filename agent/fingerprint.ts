@@ -6,8 +6,11 @@ import { NsfleetError, errorText } from '#shared/errors.ts';
 import { idRangeSize } from '#shared/host.ts';
 import type { HostFacts, HostHello } from '#shared/host.ts';
 import type { AgentSettings } from './config.ts';
+import type { TaskSource } from './inventory/task-source.ts';
 import { agentVersion } from './version.ts';
 
+/** The wire's limit of a reason. */
+const reasonMaxChars = 512;
 const cgroup2Magic = 0x63677270;
 
 /** /proc/sys/kernel/random/boot_id. PROC_UNAVAILABLE where there is no procfs. */
@@ -24,7 +27,7 @@ export function readBootId(): string {
   }
 }
 
-export function readFacts(native: Pick<Native, 'relate'>): HostFacts {
+export function readFacts(native: Pick<Native, 'relate'>, tasks: Pick<TaskSource, 'name' | 'reason'>): HostFacts {
   const privileged = process.getuid?.() === 0;
   return {
     kernelRelease: release(),
@@ -35,8 +38,8 @@ export function readFacts(native: Pick<Native, 'relate'>): HostFacts {
     agentVersion,
     privileged,
     namespaceIds: native.relate({ path: '/proc/self/ns/user' }).id !== null,
-    scanSource: 'proc',
-    scanSourceReason: null,
+    scanSource: tasks.name,
+    scanSourceReason: tasks.reason?.slice(0, reasonMaxChars) ?? null,
     changeSource: 'poll',
     changeSourceReason: 'not tried yet',
     missing: missing(privileged),

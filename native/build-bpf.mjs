@@ -96,7 +96,12 @@ async function attempt(command) {
     await run(command, { cwd: here, what: `build ${name}` });
     return '';
   } catch (error) {
-    return error.message.trim().split('\n').find((line) => line.includes('error')) ?? error.message.trim().split('\n').at(-1);
+    return (
+      error.message
+        .trim()
+        .split('\n')
+        .find((line) => line.includes('error')) ?? error.message.trim().split('\n').at(-1)
+    );
   }
 }
 

@@ -6,11 +6,11 @@ const attemptsMax = 10;
 
 export type RowsCall<Rows, Result> = {
   /** Bytes of a buffer for so many rows. */
-  bytesOf(rows: Rows): number;
-  call(rows: Rows, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  bytesOf: (rows: Rows) => number;
+  call: (rows: Rows, buffer: Uint8Array, error: Uint8Array) => Promise<number>;
   /** Rows that would have been enough when the call said ENOSPC; 0: enough already. */
-  neededOf(buffer: ArrayBuffer): Rows;
-  decode(buffer: ArrayBuffer): Result;
+  neededOf: (buffer: ArrayBuffer) => Rows;
+  decode: (buffer: ArrayBuffer) => Result;
   /** For the error. */
   attempted: string;
   target: string;
@@ -20,9 +20,7 @@ export type RowsCall<Rows, Result> = {
  * Repeats calls that fill a buffer with rows as long as those do not fit. Buffers are kept between calls, at most two; calls at the
  * same time get their own.
  */
-export function createGrowing<Rows extends Record<string, number>>(
-  first: Rows,
-): <Result>(call: RowsCall<Rows, Result>) => Promise<Result> {
+export function createGrowing<Rows extends Record<string, number>>(first: Rows): <Result>(call: RowsCall<Rows, Result>) => Promise<Result> {
   let limit = { ...first };
   const idle: ArrayBuffer[] = [];
   return async ({ bytesOf, call, neededOf, decode, attempted, target }) => {

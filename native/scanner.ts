@@ -39,12 +39,10 @@ export function createPidScanner(calls: Calls): PidScanner {
     repeat({ ...scanOf(calls, proc), call: (room, buffer, error) => calls.scanPids(proc, Int32Array.from(pids), room, buffer, error) });
 }
 
-
 /** One part of a scan. */
 function createPass(calls: Calls, rows: ScanRows): (proc: string, which: { part: number; parts: number }) => Promise<Scan> {
   const repeat = createGrowing(rows);
-  return (proc, which) =>
-    repeat({ ...scanOf(calls, proc), call: (room, buffer, error) => calls.scan(proc, which, room, buffer, error) });
+  return (proc, which) => repeat({ ...scanOf(calls, proc), call: (room, buffer, error) => calls.scan(proc, which, room, buffer, error) });
 }
 
 function scanOf(calls: Calls, proc: string): Omit<RowsCall<ScanRows, Scan>, 'call'> {
