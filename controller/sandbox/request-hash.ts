@@ -1,10 +1,10 @@
 /** What makes two requests the same: the parsed content, whatever the order of its fields. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { SandboxRequest } from '#shared/sandbox.ts';
 
 /** 64 hex digits. */
 export function requestHash(request: SandboxRequest): string {
-  return createHash('sha256').update(canonical(request)).digest('hex');
+  return hash('sha256', canonical(request));
 }
 
 function canonical(value: unknown): string {

@@ -1,12 +1,12 @@
 /** The way to Postgres: one pool, one listening connection, and the transaction that runs again where the server asks for it. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import type { NodePgQueryResultHKT } from 'drizzle-orm/node-postgres';
 import { PgDialect } from 'drizzle-orm/pg-core';
 import type { PgDatabase } from 'drizzle-orm/pg-core';
 import type { SQL } from 'drizzle-orm';
 import { Pool } from 'pg';
-import type { Connection, PoolClient, QueryResult } from 'pg';
+import type { QueryResult } from 'pg';
 import { backoffMs, sleep } from '#shared/async.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
@@ -15,6 +15,7 @@ import { openNotifications } from './listen.ts';
 import type { Notifications } from './listen.ts';
 import { createRecentRows } from './recent.ts';
 import type { RecentRows } from './recent.ts';
+import { begunOf, inTransaction, withCommit } from './transaction.ts';
 
 /** The database, or a transaction in it: every verb of the store takes either. */
 export type Tx = PgDatabase<NodePgQueryResultHKT>;
@@ -91,59 +92,12 @@ export async function openStore({ url, log, poolSize = poolSizeDefault }: StoreO
 export async function transact<T>(store: Store, work: (tx: Tx) => Promise<T>, attempted = 'write'): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await once(store, work);
+      return await inTransaction(store.pool, work);
     } catch (error) {
       if (!isRetryable(error) || attempt === transactAttempts) throw databaseError(error, attempted, 'in the database');
     }
     await sleep(backoffMs(attempt, 5, 200));
   }
-}
-
-/** What is known of a transaction beside its work. */
-type Transaction = { client: PoolClient; begun: Promise<unknown>; committed: Promise<unknown> | null };
-const transactions = new WeakMap<Tx, Transaction>();
-
-/** drizzle's own (0.45.4) keeps the connection for ever when `begin` fails on it, and lets a failed `rollback` hide the reason. */
-async function once<T>({ pool }: Store, work: (tx: Tx) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  const tx: Tx = drizzle(client);
-  let broken: unknown;
-  try {
-    // It goes out with the first statement, whose rows nobody gets before this one's answer.
-    const { transaction, working } = inOneWrite(client, () => {
-      const begun: Transaction = { client, begun: answered(client.query('begin')), committed: null };
-      transactions.set(tx, begun);
-      return { transaction: begun, working: work(tx) };
-    });
-    const result = await working;
-    await transaction.begun;
-    await (transaction.committed ?? client.query('commit'));
-    return result;
-  } catch (error) {
-    await client.query('rollback').catch((cause: unknown) => {
-      broken = cause;
-    });
-    throw error;
-  } finally {
-    client.release(broken !== undefined);
-  }
-}
-
-/** All that `send` sends before its first await, by one system call: each wakes the server's process, and costs as much as a small statement. */
-function inOneWrite<T>(client: PoolClient, send: () => T): T {
-  const { stream } = (client as PoolClient & { connection: Connection }).connection;
-  stream.cork();
-  try {
-    return send();
-  } finally {
-    stream.uncork();
-  }
-}
-
-/** Awaited later: its failure is told there, and not as nobody's. */
-function answered<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined);
-  return promise;
 }
 
 const dialect = new PgDialect();
@@ -156,7 +110,7 @@ export async function rowsOf<Row extends object>(tx: Tx, attempted: string, stat
   try {
     const query = dialect.sqlToQuery(statement);
     const sent = tx._.session.prepareQuery(query, undefined, nameOf(query.sql), false).execute();
-    const [result] = await Promise.all([sent, transactions.get(tx)?.begun]);
+    const [result] = await Promise.all([sent, begunOf(tx)]);
     return (result as QueryResult<Row>).rows;
   } catch (error) {
     throw databaseError(error, attempted, 'in the database');
@@ -168,18 +122,21 @@ export async function rowsOf<Row extends object>(tx: Tx, attempted: string, stat
  * statement fails, the server takes the commit for a rollback.
  */
 export function finish<Row extends object>(tx: Tx, attempted: string, statement: SQL): Promise<Row[]> {
-  const transaction = transactions.get(tx);
-  if (transaction === undefined) throw new Error('not in a transaction');
-  return inOneWrite(transaction.client, () => {
-    const rows = rowsOf<Row>(tx, attempted, statement);
-    transaction.committed = answered(transaction.client.query('commit'));
-    return rows;
-  });
+  return withCommit(tx, () => rowsOf<Row>(tx, attempted, statement));
 }
 
-/** PostgreSQL cuts names at 63 bytes; 128 bits of a hash do not meet by chance. */
+/** Statements are few; texts made of many conditions are not, and must not fill the memory. */
+const namesMax = 1000;
+const names = new Map<string, string>();
+
+/** PostgreSQL cuts names at 63 bytes; 128 bits of a hash do not meet by chance. Remembered: hashing costs a fifth of a small statement. */
 function nameOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  const name = hash('sha256', text).slice(0, 32);
+  if (names.size === namesMax) names.clear();
+  names.set(text, name);
+  return name;
 }
 
 function addressOf(url: string): string {
