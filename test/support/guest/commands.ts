@@ -22,7 +22,7 @@ export type Commands = {
   ready: Promise<void>;
   run: (command: readonly string[], options: Required<CommandOptions>) => Promise<CommandResult>;
   powerOff: () => void;
-  /** Ends every command that still runs with an error. */
+  /** Ends every command that still runs, and every later one, with an error. */
   fail: (reason: Error) => void;
 };
 
@@ -36,6 +36,7 @@ export function openCommands(socket: Socket): Commands {
   const sessions = new Map<number, Session>();
   let last = 0;
   let held = Buffer.alloc(0);
+  let off: Error | null = null;
   let hello: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => {
     hello = resolve;
@@ -67,6 +68,7 @@ export function openCommands(socket: Socket): Commands {
   });
 
   const run = async (command: readonly string[], { cwd, env, timeoutMs }: Required<CommandOptions>): Promise<CommandResult> => {
+    if (off !== null) throw off;
     const number = ++last;
     const output: Session['output'] = { O: [], E: [] };
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
@@ -91,6 +93,7 @@ export function openCommands(socket: Socket): Commands {
   };
 
   const fail = (reason: Error): void => {
+    off = reason;
     for (const session of sessions.values()) session.fail(reason);
   };
   return { ready, run, powerOff: () => send(0, 'P'), fail };
