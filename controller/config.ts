@@ -28,6 +28,7 @@ const Settings = z
     NSFLEET_API_ADDRESS_FILE: z.string().optional(),
     NSFLEET_API_TOKEN_FILE: z.string().optional(),
     NSFLEET_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+    NSFLEET_RETENTION_DAYS: z.coerce.number().int().min(1).max(3650).default(30),
     NSFLEET_ALLOW_OLD_NATS: z.enum(['0', '1']).default('0'),
   })
   .refine((given) => given.DATABASE_URL !== undefined || given.NSFLEET_DATABASE_URL_FILE !== undefined, {
@@ -47,6 +48,8 @@ export type ControllerConfig = {
   tokenFile: string;
   logLevel: string;
   allowOldNats: boolean;
+  /** How long the past is kept: namespaces that ended, events, leaks that were cleared. */
+  retentionDays: number;
 };
 
 /** CONFIG_INVALID names each variable that is wrong. */
@@ -63,6 +66,7 @@ export function readConfig(env: Environment): ControllerConfig {
     tokenFile: given.NSFLEET_API_TOKEN_FILE ?? inConfig('api-token'),
     logLevel: given.NSFLEET_LOG_LEVEL,
     allowOldNats: given.NSFLEET_ALLOW_OLD_NATS === '1',
+    retentionDays: given.NSFLEET_RETENTION_DAYS,
   };
 }
 

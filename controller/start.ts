@@ -13,6 +13,7 @@ import { ensureNatsKeys } from './credentials/keys.ts';
 import { controllerCredentials } from './credentials/users.ts';
 import { checkReadiness } from './health.ts';
 import { createHearing } from './hearing.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { createAnswers } from './http/answers.ts';
 import { createServer } from './http/server.ts';
 import { startIntake } from './intake.ts';
@@ -42,6 +43,8 @@ export async function startController(config: ControllerConfig, log: Log): Promi
   const store = opened.use(await openStore({ url: config.databaseUrl, log }));
   const { applied } = await migrate(store);
   if (applied.length > 0) log.info({ applied }, 'migrated the database');
+  const housekeeping = await startHousekeeping(store, config.retentionDays, log);
+  opened.defer(() => housekeeping.close());
   const link = await openLink({
     url: config.natsUrl,
     credentials: await controllerCredentials(keys),

@@ -11,5 +11,6 @@ Environment:
   NSFLEET_API_TOKEN_FILE     the API's token; made if it is not there ($XDG_CONFIG_HOME/nsfleet/api-token)
   NSFLEET_API_ADDRESS_FILE   a file to write the API's address to, once it is served
   NSFLEET_LOG_LEVEL          trace, debug, info, warn, error, fatal or silent (info)
+  NSFLEET_RETENTION_DAYS     how long ended namespaces, events and cleared leaks are kept: days, 1 to 3650 (30)
   NSFLEET_ALLOW_OLD_NATS     1: accept a NATS server with known holes; for development only
 `;

@@ -16,7 +16,7 @@ import type { Store, Tx } from './client.ts';
 import { databaseCode } from './database-error.ts';
 
 const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.url));
-/** With (7234150, 1) of the events' numbers, the only advisory locks in use. */
+/** With (7234150, 1) of the events' numbers, (7234150, 2) of retention and (7234151, …) of leaks, the only advisory locks in use. */
 const lock = sql`pg_advisory_xact_lock(7234150, 0)`;
 /** SQLSTATE: something of that name is there already, and no journal of ours says why. */
 const alreadyThere = ['42P07', '42723', '42710'];

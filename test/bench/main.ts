@@ -1,5 +1,5 @@
 /**
- * `npm run bench` (`-- --short`: fewer rounds, for CI). Prints what it measured and on what; judges nothing: a shared machine's
+ * `npm run bench` (`-- --short`: fewer rounds, for CI; `-- history`: the past at size). Prints what it measured and on what; judges nothing: a shared machine's
  * single times mean little, ratios of one run more.
  */
 import { spawnSync } from 'node:child_process';
@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { benchCreate } from './create.ts';
+import { benchHistory } from './history.ts';
 import { benchScan } from './scan.ts';
 
 const hybrid = '/sys/fs/cgroup/unified';
@@ -42,6 +43,11 @@ if (inOwnNamespace(args)) {
   const model = /^model name\s*: (.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? process.arch;
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
   console.log(`${cpus().length} × ${model}, ${memory}, Linux ${release()}, Node ${process.version}, load ${loadavg()[0]?.toFixed(2)}\n`);
-  await benchCreate(short ? 5 : 100);
-  await benchScan(short ? [100, 1000] : [100, 1000, 5000], short ? 3 : 15);
+  if (args[0] === 'history') {
+    const rows = Number(/^--rows[= ]([0-9]+)$/.exec(args.slice(1, 3).join(' '))?.[1] ?? 10_000_000);
+    await benchHistory(short ? 100_000 : rows);
+  } else {
+    await benchCreate(short ? 5 : 100);
+    await benchScan(short ? [100, 1000] : [100, 1000, 5000], short ? 3 : 15);
+  }
 }

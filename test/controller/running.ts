@@ -45,6 +45,7 @@ export async function startTestController(dirs: TestDirectories, change: Partial
     tokenFile,
     logLevel: 'silent',
     allowOldNats: false,
+    retentionDays: 30,
     ...change,
   };
   const all = new AsyncDisposableStack();
