@@ -37,8 +37,8 @@ export function decodeTasks(buffer: ArrayBuffer): TaskScan {
   const view = new DataView(buffer);
   const threadAt = Number(view.getBigUint64(nsfTasks.thread_offset[0], true));
   const count = view.getUint32(nsfTasks.thread_count[0], true);
-  const threads = Array.from({ length: count }, (_, row) => decodeThread(view, threadAt + row * nsfThread.whole));
-  return { ...decodeScan(buffer), threads };
+  const threadRows = Array.from({ length: count }, (_, row) => decodeThread(view, threadAt + row * nsfThread.whole));
+  return { ...decodeScan(buffer), threadRows };
 }
 
 export function decodeTasksNeeded(buffer: ArrayBuffer): { processes: number; namespaces: number; threads: number } {

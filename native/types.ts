@@ -119,8 +119,8 @@ export type ThreadRow = {
   ns: number[];
 };
 
-/** By a task iterator; what /proc cannot tell in the same pass is in `threads`. */
-export type TaskScan = Scan & { threads: ThreadRow[] };
+/** By a task iterator; what /proc cannot tell in the same pass is in `threadRows`. */
+export type TaskScan = Scan & { threadRows: ThreadRow[] };
 
 export type NamespaceIdentity = { inode: number; id: string | null };
 

@@ -153,7 +153,7 @@ test('threads that are elsewhere than their process are told, and no others', { 
     const [text] = (await once(child.stdout, 'data')) as [Buffer];
     const [inOtherNet = 0, withOwnFiles = 0] = text.toString().split(' ').map(Number);
     const scan = await iterator.scan();
-    const threads = scan.threads.filter(({ pid }) => pid === child.pid);
+    const threads = scan.threadRows.filter(({ pid }) => pid === child.pid);
     assert.deepEqual(
       threads.map(({ tid, ownFiles }) => [tid, ownFiles]),
       [

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareScans } from '#agent/inventory/compare-scans.ts';
+import { buildModel } from '#agent/inventory/model.ts';
 import { chooseTaskSource } from '#agent/inventory/task-source.ts';
 import { loadNative } from '#native/binding.ts';
 import type { ProcessRow, Scan, TaskScan } from '#native/types.ts';
+import { ReportedNamespace, ReportedProcess, ScanCounts } from '#shared/inventory.ts';
 import { createLog } from '#shared/log.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 
@@ -22,7 +24,7 @@ function scanOf(...processes: ProcessRow[]): TaskScan {
   const namespaces = [1, 2].map((inode) => ({ ...row, inode, processCount: 1, leaderPid: 1 }));
   const unreadable = { EACCES: 0, EPERM: 0, other: 0 };
   const counts = { processes: processes.length, namespaces: 2, vanished: 0, unreadable, unpinned: 0 };
-  return { processes, namespaces, counts, threads: [] };
+  return { processes, namespaces, counts, threadRows: [] };
 }
 
 /** /proc and the iterator as they are told to be. */
@@ -98,4 +100,8 @@ test('this machine’s source tells of this process, and says why it is not the 
   const scan = await source.scan();
   assert.equal(scan.processes.find(({ pid }) => pid === process.pid)?.startTicks, self);
   assert.equal(source.reason === null, source.name === 'bpf');
+  const { model } = buildModel(scan, new Map(), () => '', 1);
+  ScanCounts.parse(model.counts);
+  for (const row of model.namespaces.values()) ReportedNamespace.parse(row);
+  for (const row of model.processes.values()) ReportedProcess.parse(row);
 });
