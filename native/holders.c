@@ -13,6 +13,7 @@
 
 /* Directory links of procfs: "." and "..", then one for each thread in /proc/<pid>/task (fs/proc/base.c, proc_task_getattr). */
 #define TASK_LINKS 2
+#define ENTRY_BYTES_MAX 64 /* of an entry whose name is a number */
 
 int32_t nsf_entry_number(const char *name) {
     int32_t number = 0;
@@ -31,6 +32,7 @@ int nsf_each_number(struct nsf_search *search, struct nsf_place *place, int dir,
             *refused = errno;
         if (bytes <= 0)
             return 0;
+        long room = (long)sizeof entries - bytes;
         for (long at = 0; at < bytes;) {
             const struct linux_dirent64 *entry = (const struct linux_dirent64 *)(void *)(entries + at);
             at += entry->d_reclen;
@@ -40,6 +42,9 @@ int nsf_each_number(struct nsf_search *search, struct nsf_place *place, int dir,
             if (result != 0)
                 return result < 0 ? result : 0;
         }
+        /* procfs goes on until an entry does not fit: no need to ask for what comes after the last. */
+        if (room >= ENTRY_BYTES_MAX)
+            return 0;
     }
 }
 
@@ -50,7 +55,7 @@ static int read_place(struct nsf_place *place) {
     if (place->stat_read)
         return place->stat_read > 0;
     place->stat_read = -1;
-    if (statx(place->dir, "", AT_EMPTY_PATH, STATX_UID, &about) != 0 || nsf_read_stat(place->dir, "stat", &stat) != 0)
+    if (statx(place->dir, "..", 0, STATX_UID, &about) != 0 || nsf_read_stat(place->dir, "../stat", &stat) != 0)
         return 0;
     place->stat_read = 1;
     place->uid = about.stx_uid;
@@ -85,43 +90,78 @@ struct nsf_reference *nsf_search_add(struct nsf_search *search, struct nsf_place
     return row;
 }
 
-static int search_place(struct nsf_search *search, struct nsf_place *place) {
+static int search_place(struct nsf_search *search, struct nsf_place *place, uint32_t *threads) {
     struct statx about;
-    NSF_OWNED_FD descriptors = openat(place->dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = 0;
-    if (descriptors >= 0)
-        result = nsf_search_descriptors(search, place, descriptors);
-    else if (nsf_is_fatal(-errno))
-        return -errno;
-    else
-        nsf_finding_hide(&search->found, NSF_HIDDEN_FD, errno);
+    int result = nsf_search_descriptors(search, place, place->dir);
     if (result < 0)
         return result;
     /* Their number without reading stat, which takes the kernel longer. */
-    if (statx(place->dir, "task", AT_STATX_DONT_SYNC, STATX_NLINK, &about) != 0 || about.stx_nlink <= TASK_LINKS)
+    if (statx(place->dir, "../task", AT_STATX_DONT_SYNC, STATX_NLINK, &about) != 0 || about.stx_nlink <= TASK_LINKS)
         return 0;
-    search->found.head->threads_present += about.stx_nlink - TASK_LINKS;
-    return about.stx_nlink > TASK_LINKS + 1 ? nsf_search_threads(search, place) : 0;
+    *threads = about.stx_nlink - TASK_LINKS;
+    return *threads > 1 ? nsf_search_threads(search, place) : 0;
 }
 
-static int search_process(struct nsf_search *search, const char *name) {
-    NSF_OWNED_FD dir = openat(search->proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+static int open_descriptors(int proc, const char *name) {
+    char path[32];
+    size_t bytes = strnlen(name, sizeof path - sizeof "/fd");
+    memcpy(path, name, bytes);
+    memcpy(path + bytes, "/fd", sizeof "/fd");
+    return openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static uint64_t hidden_so_far(const struct nsf_found *head) {
+    uint64_t sum = 0;
+    for (int reason = 0; reason < NSF_HIDDEN_REASONS; reason++)
+        sum += head->hidden[reason];
+    return sum;
+}
+
+static int look_into(struct nsf_search *search, const char *name, uint32_t *threads) {
+    NSF_OWNED_FD dir = open_descriptors(search->proc, name);
     if (dir < 0) {
         if (nsf_is_fatal(-errno))
             return -errno;
-        search->found.head->vanished++;
+        search->found.head->vanished += errno == ENOENT || errno == ESRCH;
+        nsf_finding_hide(&search->found, NSF_HIDDEN_FD, errno);
         return 0;
     }
     struct nsf_place place = {
         .dir = dir,
         .pid = nsf_entry_number(name),
-        .first_row = search->found.head->reference_count,
+        .first_row = search->found.head->reference_needed,
         .pidfd = -1,
         .likely_pins = -1,
     };
-    int result = search_place(search, &place);
+    int result = search_place(search, &place, threads);
     if (place.pidfd >= 0)
         close(place.pidfd);
+    return result;
+}
+
+/*
+ * One that has nothing to tell is not looked into again before it has run. Others than itself cannot give it a descriptor or a namespace; if it
+ * shares its descriptors with another process, that one has run.
+ */
+static int search_process(struct nsf_search *search, const char *name) {
+    struct nsf_found *head = search->found.head;
+    struct nsf_runs runs;
+    int32_t pid = nsf_entry_number(name);
+    uint32_t threads = 0;
+    head->processes++;
+    /* Read first: what it does while it is looked into makes another number. */
+    int counted = search->idle && nsf_read_runs(search->proc, name, &runs);
+    if (counted && !search->ask_all && nsf_recall_idle(search, pid, &runs)) {
+        head->idle++;
+        head->threads_present++;
+        return 0;
+    }
+    uint32_t rows = head->reference_needed;
+    uint64_t hidden = hidden_so_far(head);
+    int result = look_into(search, name, &threads);
+    head->threads_present += threads;
+    if (counted && result == 0 && threads == 1 && rows == head->reference_needed && hidden == hidden_so_far(head))
+        nsf_remember_idle(search, pid, &runs);
     return result;
 }
 
@@ -205,8 +245,9 @@ int nsf_references(const char *proc, const struct nsf_inquiry *inquiry, const st
     memset(&search, 0, sizeof search);
     if (inquiry->part >= inquiry->parts || inquiry->pass == 0)
         return nsf_fail(error, EINVAL, "part", NULL);
-    if (inquiry->sockets != 0 && !is_power_of_two(inquiry->socket_slots))
-        return nsf_fail(error, EINVAL, "socket_slots", NULL);
+    if ((inquiry->sockets != 0 && !is_power_of_two(inquiry->socket_slots)) ||
+        (inquiry->idle != 0 && !is_power_of_two(inquiry->idle_slots)))
+        return nsf_fail(error, EINVAL, "slots", NULL);
     NSF_OWNED_FD opened = nsf_open_proc(proc, error);
     if (opened < 0)
         return opened;
@@ -218,6 +259,11 @@ int nsf_references(const char *proc, const struct nsf_inquiry *inquiry, const st
     search.socket_max = inquiry->sockets == 0 ? 0 : inquiry->socket_slots / 4 * 3;
     search.pass = inquiry->pass;
     search.found.head->sockets_known = inquiry->sockets_known;
+    search.idle = (struct nsf_idle_process *)(uintptr_t)inquiry->idle;
+    search.idle_mask = inquiry->idle == 0 ? 0 : inquiry->idle_slots - 1;
+    search.idle_max = inquiry->idle == 0 ? 0 : inquiry->idle_slots / 4 * 3;
+    search.found.head->idle_known = inquiry->idle_known;
+    search.ask_all = inquiry->pid_count > 0;
     know_oneself(&search);
     const int32_t *pids = (const int32_t *)(uintptr_t)inquiry->pids;
     int result = inquiry->pid_count > 0 ? search_some(&search, pids, inquiry->pid_count, error)

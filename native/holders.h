@@ -11,6 +11,10 @@ struct nsf_search {
     uint32_t socket_mask;
     uint32_t socket_max; /* slots that may be in use */
     uint32_t pass;
+    struct nsf_idle_process *idle;
+    uint32_t idle_mask;
+    uint32_t idle_max;
+    int ask_all; /* whatever is remembered: the processes were named */
     /* The program that runs here, and for whom: see is_pin in holders_fd.c. */
     uint64_t own_inode;
     uint64_t own_dev;
@@ -19,7 +23,7 @@ struct nsf_search {
 
 /* A process, or a thread with descriptors or namespaces of its own, that is looked into. */
 struct nsf_place {
-    int dir; /* /proc/<pid> */
+    int dir; /* /proc/<pid>/fd; all else of the process is reached from there, which is one open less */
     int32_t pid;
     int32_t tid;        /* 0: the process as a whole */
     uint32_t first_row; /* of this process */
@@ -57,6 +61,19 @@ int32_t nsf_entry_number(const char *name);
  */
 struct nsf_reference *nsf_search_add(struct nsf_search *search, struct nsf_place *place, int kind, int32_t ns, int32_t fd,
                                      const void *text, size_t bytes);
+
+/* What tells whether a process has run meanwhile. */
+struct nsf_runs {
+    uint64_t ran_ns;
+    uint64_t waited_ns;
+    uint64_t runs;
+};
+
+/* From /proc/<pid>/schedstat; false where the kernel keeps none (CONFIG_SCHED_INFO), or the process has ended. */
+int nsf_read_runs(int proc, const char *name, struct nsf_runs *runs);
+/* Whether PID is remembered with these RUNS. */
+int nsf_recall_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs);
+void nsf_remember_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs);
 
 /* Everything below: 0, or what nsf_is_fatal says of. */
 

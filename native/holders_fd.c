@@ -16,10 +16,10 @@ static int likely_pins(const struct nsf_search *search, struct nsf_place *place)
     struct statx exe;
     struct statx about;
     if (place->likely_pins < 0)
-        place->likely_pins = statx(place->dir, "exe", AT_STATX_DONT_SYNC, STATX_INO, &exe) == 0 &&
+        place->likely_pins = statx(place->dir, "../exe", AT_STATX_DONT_SYNC, STATX_INO, &exe) == 0 &&
                              exe.stx_ino == search->own_inode &&
                              makedev(exe.stx_dev_major, exe.stx_dev_minor) == search->own_dev &&
-                             statx(place->dir, "", AT_EMPTY_PATH, STATX_UID, &about) == 0 && about.stx_uid == search->own_uid;
+                             statx(place->dir, "..", 0, STATX_UID, &about) == 0 && about.stx_uid == search->own_uid;
     return place->likely_pins;
 }
 
@@ -28,9 +28,9 @@ static long flags_of(const struct nsf_place *place, const char *name) {
     char path[64];
     char text[256];
     if (place->tid > 0)
-        snprintf(path, sizeof path, "task/%d/fdinfo/%.12s", place->tid, name);
+        snprintf(path, sizeof path, "../task/%d/fdinfo/%.12s", place->tid, name);
     else
-        snprintf(path, sizeof path, "fdinfo/%.12s", name);
+        snprintf(path, sizeof path, "../fdinfo/%.12s", name);
     NSF_OWNED_FD info = openat(place->dir, path, O_RDONLY | O_CLOEXEC);
     ssize_t bytes = info < 0 ? -1 : read(info, text, sizeof text - 1);
     if (bytes <= 0)

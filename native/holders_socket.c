@@ -31,13 +31,13 @@
 
 /* Inode of the network namespace that the process or thread lives in; 0 where that cannot be read. */
 static uint64_t own_net(struct nsf_place *place) {
-    char path[32] = "ns/net";
+    char path[32] = "../ns/net";
     char text[64];
     int type;
     if (place->net != 0)
         return place->net;
     if (place->tid > 0)
-        snprintf(path, sizeof path, "task/%d/ns/net", place->tid);
+        snprintf(path, sizeof path, "../task/%d/ns/net", place->tid);
     ssize_t bytes = readlinkat(place->dir, path, text, sizeof text);
     type = bytes < 0 ? -1 : nsf_parse_ns_link(text, (size_t)bytes, &place->net);
     return type == NSF_NET ? place->net : 0;
@@ -51,7 +51,7 @@ static int copy_descriptor(struct nsf_place *place, int32_t fd) {
         if (pidfd < 0)
             return -errno;
         /* Whatever stands behind dir is there still, so the number was its number when the pidfd was made. */
-        if (nsf_read_stat(place->dir, "stat", &stat) != 0) {
+        if (nsf_read_stat(place->dir, "../stat", &stat) != 0) {
             close(pidfd);
             return -ESRCH;
         }

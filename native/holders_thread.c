@@ -129,7 +129,7 @@ static int search_thread(struct nsf_search *search, struct nsf_place *base, int 
 int nsf_search_threads(struct nsf_search *search, struct nsf_place *base) {
     struct thread_place place = {.base = *base};
     int refused = 0;
-    NSF_OWNED_FD task = openat(base->dir, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    NSF_OWNED_FD task = openat(base->dir, "../task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (task < 0) {
         nsf_finding_hide(&search->found, NSF_HIDDEN_THREAD, errno);
         return nsf_is_fatal(-errno) ? -errno : 0;

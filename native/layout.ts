@@ -76,7 +76,7 @@ export const nsfRelation = {
 } as const;
 
 export const nsfFound = {
-  whole: 208,
+  whole: 216,
   size: [0, 4],
   version: [4, 4],
   reference_offset: [8, 8],
@@ -94,11 +94,14 @@ export const nsfFound = {
   sockets: [68, 4],
   sockets_asked: [72, 4],
   sockets_known: [76, 4],
-  vanished: [80, 4],
-  unpinned: [84, 4],
-  threads_present: [88, 4],
-  threads_counted: [92, 4],
-  hidden: [96, 104],
+  processes: [80, 4],
+  idle: [84, 4],
+  idle_known: [88, 4],
+  vanished: [92, 4],
+  unpinned: [96, 4],
+  threads_present: [100, 4],
+  threads_counted: [104, 4],
+  hidden: [108, 104],
 } as const;
 
 export const nsfReference = {
@@ -129,7 +132,7 @@ export const nsfRoom = {
 } as const;
 
 export const nsfInquiry = {
-  whole: 40,
+  whole: 56,
   part: [0, 4],
   parts: [4, 4],
   pass: [8, 4],
@@ -138,6 +141,9 @@ export const nsfInquiry = {
   sockets: [24, 8],
   socket_slots: [32, 4],
   sockets_known: [36, 4],
+  idle: [40, 8],
+  idle_slots: [48, 4],
+  idle_known: [52, 4],
 } as const;
 
 export const nsfKnownSocket = {
@@ -145,6 +151,15 @@ export const nsfKnownSocket = {
   inode: [0, 8],
   net: [8, 4],
   pass: [12, 4],
+} as const;
+
+export const nsfIdleProcess = {
+  whole: 32,
+  ran_ns: [0, 8],
+  waited_ns: [8, 8],
+  runs: [16, 8],
+  pid: [24, 4],
+  pass: [28, 4],
 } as const;
 
 export const nsfDoor = {
@@ -192,6 +207,7 @@ const structs = {
   nsf_room: nsfRoom,
   nsf_inquiry: nsfInquiry,
   nsf_known_socket: nsfKnownSocket,
+  nsf_idle_process: nsfIdleProcess,
   nsf_door: nsfDoor,
   nsf_child: nsfChild,
   nsf_exit: nsfExit,

@@ -129,6 +129,9 @@ struct nsf_found {
     uint32_t sockets;        /* socket descriptors met */
     uint32_t sockets_asked;  /* those of them that were not remembered */
     uint32_t sockets_known;  /* slots of the memory in use */
+    uint32_t processes;      /* met */
+    uint32_t idle;           /* those of them that had not run since */
+    uint32_t idle_known;     /* slots of the memory in use */
     uint32_t vanished;       /* processes that ended before they were looked into */
     uint32_t unpinned;       /* as in nsf_scan */
     uint32_t threads_present; /* of the processes met */
@@ -170,6 +173,18 @@ struct nsf_known_socket {
     uint64_t inode; /* on sockfs */
     uint32_t net;   /* inode of its network namespace, 0: refused */
     uint32_t pass;  /* the last one that saw it */
+};
+
+/*
+ * One slot of what nsf_references remembers of processes that have one thread and held nothing: as long as such a process has not run (the three
+ * numbers of /proc/<pid>/schedstat), it has opened nothing either. All zero: free.
+ */
+struct nsf_idle_process {
+    uint64_t ran_ns;
+    uint64_t waited_ns;
+    uint64_t runs;
+    int32_t pid;
+    uint32_t pass; /* the last one that saw it */
 };
 
 /* Where a mount namespace is: that of the process or thread PID (FD -1), or what its descriptor FD stands for. */
@@ -281,6 +296,9 @@ struct nsf_inquiry {
     uint64_t sockets;    /* address of struct nsf_known_socket, kept by the caller from one call to the next; may be 0 */
     uint32_t socket_slots; /* a power of two */
     uint32_t sockets_known; /* slots in use, as the last call told; 0: all are free */
+    uint64_t idle;          /* address of struct nsf_idle_process, kept likewise; may be 0 */
+    uint32_t idle_slots;    /* a power of two */
+    uint32_t idle_known;
 };
 
 /*

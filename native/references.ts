@@ -13,7 +13,16 @@ const hiddenNames = [...byErrno.flatMap((name) => [`${name}_eacces`, `${name}_ep
 if (hiddenNames.length * 4 !== nsfFound.hidden[1]) throw new Error('the reasons of nsfleet.h have other names here');
 
 /** What a search tells of itself, beside what it found. */
-export type FoundCounts = { threadsPresent: number; threadsCounted: number; socketsKnown: number; sockets: number };
+export type FoundCounts = {
+  processes: number;
+  /** Those of them that had not run since they were looked into. */
+  idle: number;
+  idleKnown: number;
+  threadsPresent: number;
+  threadsCounted: number;
+  sockets: number;
+  socketsKnown: number;
+};
 
 /** The whole of it; BUFFER must be one that nsf_references or nsf_mounts filled and answered 0 for. */
 export function decodeFound(buffer: ArrayBuffer): { found: References; counts: FoundCounts } {
@@ -30,6 +39,9 @@ export function decodeFound(buffer: ArrayBuffer): { found: References; counts: F
   return {
     found: { references, namespaces, threads: head(nsfFound.threads), hidden: decodeHidden(view) },
     counts: {
+      processes: head(nsfFound.processes),
+      idle: head(nsfFound.idle),
+      idleKnown: head(nsfFound.idle_known),
       threadsPresent: head(nsfFound.threads_present),
       threadsCounted: head(nsfFound.threads_counted),
       socketsKnown: head(nsfFound.sockets_known),

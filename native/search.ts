@@ -1,9 +1,9 @@
-/** Runs the searches for references: buffers that grow, two threads where that pays, and what is remembered of sockets. */
+/** Runs the searches for references: buffers that grow, two threads where that pays, and what is remembered from one to the next. */
 import { availableParallelism } from 'node:os';
 import type { Calls, FoundRoom } from './calls.ts';
-import { nsfInquiry, nsfKnownSocket } from './layout.ts';
 import { mergeReferences } from './merge-references.ts';
 import { check, errorBuffer } from './native-error.ts';
+import { createSearchMemory } from './search-memory.ts';
 import { decodeFound, decodeFoundNeeded } from './references.ts';
 import type { FoundCounts } from './references.ts';
 import type { MountDoor, References } from './types.ts';
@@ -12,9 +12,6 @@ const ENOSPC = 28;
 /** Room of the first buffer: about 0.2 MiB. It grows to what the host needs and stays so. */
 const firstRoom: FoundRoom = { references: 512, namespaces: 1024, textBytes: 16_384 };
 const attemptsMax = 10;
-/** Sockets remembered at first, 16 bytes each, and how many more slots there must be than sockets. */
-const firstSockets = 1024;
-const slotsPerSocket = 4;
 /** From so many processes on, two threads share a search, as with a scan. */
 const sharedFrom = 256;
 
@@ -26,7 +23,7 @@ export type Search = {
 /** Searches of one kind run one after another: they share what they remember. */
 export function createSearch(calls: Calls, room: FoundRoom = firstRoom): Search {
   const partsMax = Math.min(2, availableParallelism());
-  const memories = Array.from({ length: partsMax }, () => createMemory(calls));
+  const memories = Array.from({ length: partsMax }, () => createSearchMemory(calls));
   const passes = memories.map(() => createRun(calls, room));
   const mountPass = createRun(calls, room);
   let threads = 0;
@@ -43,7 +40,7 @@ export function createSearch(calls: Calls, room: FoundRoom = firstRoom): Search 
         const memory = memories[part];
         const run = passes[part];
         if (memory === undefined || run === undefined) throw new RangeError('more parts than memories');
-        const inquiry = memory.inquiry({ part, parts, pass, list });
+        const inquiry = memory.inquiry({ part, parts, pass, pids: list });
         const result = await run((space, buffer, error) => calls.references(proc, inquiry, space, buffer, error), proc);
         memory.learn(result.counts);
         return result;
@@ -100,51 +97,5 @@ function createRun(calls: Calls, first: FoundRoom): (call: Call, proc: string) =
     }
     check(result, error, 'search for holders of namespaces', proc);
     throw new Error('unreachable: the last attempt failed with ENOSPC');
-  };
-}
-
-type Inquiry = { part: number; parts: number; pass: number; list: Int32Array };
-type Memory = {
-  /** For the next call; the same bytes each time. */
-  inquiry(what: Inquiry): Uint8Array;
-  learn(counts: FoundCounts): void;
-};
-
-/** What one part remembers of sockets from one call to the next: struct nsf_known_socket. */
-function createMemory(calls: Calls): Memory {
-  const bytes = new Uint8Array(nsfInquiry.whole);
-  const view = new DataView(bytes.buffer);
-  let slots = 0;
-  let known = 0;
-  let sockets: Uint8Array = new Uint8Array(0);
-  // Only its address goes along: this keeps the garbage collector from it.
-  let held: Int32Array | null = null;
-  const renew = (count: number): void => {
-    slots = count;
-    known = 0;
-    sockets = new Uint8Array(slots * nsfKnownSocket.whole);
-  };
-  renew(firstSockets);
-  return {
-    inquiry({ part, parts, pass, list }) {
-      held = list;
-      const set = (field: readonly [number, number], value: number): void => view.setUint32(field[0], value, true);
-      set(nsfInquiry.part, part);
-      set(nsfInquiry.parts, parts);
-      set(nsfInquiry.pass, pass);
-      set(nsfInquiry.pid_count, list.length);
-      view.setBigUint64(nsfInquiry.pids[0], held.length === 0 ? 0n : calls.addressOf(held), true);
-      view.setBigUint64(nsfInquiry.sockets[0], calls.addressOf(sockets), true);
-      set(nsfInquiry.socket_slots, slots);
-      set(nsfInquiry.sockets_known, known);
-      return bytes;
-    },
-    learn(counts) {
-      held = null;
-      known = counts.socketsKnown;
-      // Half full of those that live or of those that ended: from anew, once asked for all, and with room to spare.
-      if (known * 2 < slots) return;
-      renew(2 ** Math.ceil(Math.log2(Math.max(firstSockets, counts.sockets * slotsPerSocket))));
-    },
   };
 }
