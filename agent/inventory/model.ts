@@ -1,9 +1,5 @@
 /**
  * Scan rows → the keyed model that reports are made from. Pure.
- *
- * On kernels without NS_GET_ID (before about 6.13) an inode number passes from an ended namespace to a new one. There the
- * agent counts a generation for each inode: it grows when the inode was absent from a scan and comes back. A namespace that
- * ends and whose inode is taken again between two scans is not told apart: with ids it always is.
  */
 import type { ProcessRow, Scan } from '#native/types.ts';
 import type { ReportedNamespace, ReportedProcess, ReportedReference, ScanCounts } from '#shared/inventory.ts';
@@ -11,6 +7,8 @@ import { namespaceKey, namespaceTypes } from '#shared/namespace.ts';
 import type { NamespaceKey } from '#shared/namespace.ts';
 import { rawText } from '#shared/raw-text.ts';
 import type { Discovery } from './discover.ts';
+import { nextGenerations } from './generation-rule.ts';
+import type { Generations } from './generation-rule.ts';
 import { reportReference } from './references.ts';
 import type { Keyed } from './references.ts';
 
@@ -31,26 +29,23 @@ export const emptyModel: Model = {
   counts: { processes: 0, threads: 0, unreadable: 0, vanished: 0, hidden: {}, partial: false, durationMicros: 0 },
 };
 
-/** Per inode: its generation, and whether the last scan saw it. Bounded by the most inodes in use at once: the kernel reuses them. */
-export type Generations = ReadonlyMap<number, { generation: number; present: boolean }>;
-
 export const namespaceMapKey = (row: { type: string; key: NamespaceKey }): string => `${row.type} ${row.key}`;
 export const processMapKey = (row: { pid: number; start: string }): string => `${row.pid} ${row.start}`;
 
 export type CommandOf = (pid: number, start: string, comm: string) => string;
 
 /**
- * `commandOf` gives a leader's command line, already cut, as raw text; `durationMicros` is how long the scan took. `partial`: the scan is of
- * some processes only, so what it does not show is not absent.
+ * `commandOf` gives a leader's command line, already cut, as raw text; `durationMicros` is how long the scan took. `asked`: the scan is of
+ * these processes only, so what else it does not show is not absent.
  */
 export function buildModel(
   scan: Scan & Partial<Discovery>,
   generations: Generations,
   commandOf: CommandOf,
   durationMicros: number,
-  partial = false,
+  asked: ReadonlySet<number> | null = null,
 ): { model: Model; generations: Generations } {
-  const next = nextGenerations(scan, generations, partial);
+  const next = nextGenerations(scan, generations, asked);
   const keys = scan.namespaces.map((row) => namespaceKey(row.inode, row.id, row.id === null ? (next.get(row.inode)?.generation ?? 0) : 0));
   const keyAt = (index: number | undefined): NamespaceKey | null => (index === undefined ? null : (keys[index] ?? null));
   const byPid = new Map(scan.processes.map((row) => [row.pid, row]));
@@ -149,18 +144,6 @@ export function withoutEnded(generations: Generations, before: Model, after: Mod
   for (const [key, { inode }] of before.namespaces) {
     const seen = next.get(inode);
     if (seen !== undefined && !after.namespaces.has(key)) next.set(inode, { ...seen, present: false });
-  }
-  return next;
-}
-
-function nextGenerations(scan: Scan, before: Generations, partial: boolean): Generations {
-  const withoutId = scan.namespaces.filter((row) => row.id === null);
-  if (withoutId.length === 0 && (partial || before.size === 0)) return before;
-  const next = new Map([...before].map(([inode, seen]) => [inode, partial ? seen : { ...seen, present: false }]));
-  for (const { inode } of withoutId) {
-    const seen = before.get(inode);
-    const generation = seen === undefined ? 0 : seen.present ? seen.generation : seen.generation + 1;
-    next.set(inode, { generation, present: true });
   }
   return next;
 }

@@ -136,7 +136,7 @@ export function createWatch(options: WatchOptions): Watch {
       const startCpuMs = cpuMs();
       const before = model;
       const { rows, asked, wantsFull } = await round.look(before, taken);
-      const seen = buildModel(rows, generations.current, commandLines.readNow, 0, true);
+      const seen = buildModel(rows, generations.current, commandLines.readNow, 0, asked);
       let next = patchModel(before, seen.model, asked, commandLines.readNow);
       await generations.keep(withoutEnded(seen.generations, before, next));
       if (next.namespaces !== before.namespaces) next = await describer.describe(next, { refresh: false });

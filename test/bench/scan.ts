@@ -6,7 +6,8 @@
 import { createCommandLines } from '#agent/inventory/command-lines.ts';
 import { diffModels } from '#agent/inventory/diff.ts';
 import { buildModel, emptyModel } from '#agent/inventory/model.ts';
-import type { Generations, Model } from '#agent/inventory/model.ts';
+import type { Generations } from '#agent/inventory/generation-rule.ts';
+import type { Model } from '#agent/inventory/model.ts';
 import { run } from '#controller/up/run.ts';
 import { loadNative } from '#native/binding.ts';
 import type { Native } from '#native/binding.ts';

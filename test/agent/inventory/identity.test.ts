@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { buildModel } from '#agent/inventory/model.ts';
-import type { Generations } from '#agent/inventory/model.ts';
+import type { Generations } from '#agent/inventory/generation-rule.ts';
 import type { Native } from '#native/binding.ts';
 import { namespaceTypes } from '#shared/namespace.ts';
 import { builtNative } from '#test/native/fixture.ts';

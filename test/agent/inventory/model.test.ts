@@ -4,45 +4,11 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { createCommandLines, startOf } from '#agent/inventory/command-lines.ts';
 import { buildModel } from '#agent/inventory/model.ts';
-import type { Generations } from '#agent/inventory/model.ts';
 import { loadNative } from '#native/binding.ts';
-import type { NamespaceRow, Scan } from '#native/types.ts';
 import { ReportedNamespace, ReportedProcess } from '#shared/inventory.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 
 leakCheck();
-
-function netScan(...inodes: number[]): Scan {
-  const namespaces = inodes.map((inode): NamespaceRow => ({
-    type: 'net',
-    inode,
-    dev: 4,
-    id: null,
-    parentIndex: -1,
-    ownerIndex: -1,
-    ownerUid: null,
-    processCount: 0,
-    leaderPid: 0,
-    leaderStartTicks: '0',
-  }));
-  const unreadable = { EACCES: 0, EPERM: 0, other: 0 };
-  return { processes: [], namespaces, counts: { processes: 0, namespaces: inodes.length, vanished: 0, unreadable, unpinned: 0 } };
-}
-
-test('without namespace ids an inode that comes back is another namespace', () => {
-  let generations: Generations = new Map();
-  const keysOf = (...inodes: number[]): string[] => {
-    const built = buildModel(netScan(...inodes), generations, () => '', 0);
-    generations = built.generations;
-    return [...built.model.namespaces.values()].map(({ key }) => key);
-  };
-  assert.deepEqual(keysOf(10, 11), ['ino:10.0', 'ino:11.0']);
-  assert.deepEqual(keysOf(10, 11), ['ino:10.0', 'ino:11.0']);
-  assert.deepEqual(keysOf(11), ['ino:11.0']);
-  assert.deepEqual(keysOf(10, 11), ['ino:10.1', 'ino:11.0']);
-  assert.deepEqual(keysOf(), []);
-  assert.deepEqual(keysOf(10, 11), ['ino:10.2', 'ino:11.1']);
-});
 
 test('this machine’s own model satisfies the wire’s schemas, and knows this process', async () => {
   const native = loadNative();

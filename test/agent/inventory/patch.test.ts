@@ -67,7 +67,7 @@ function scanOf(world: World, pids: Iterable<number> = world.keys()): Scan {
 }
 
 const commandOf = (pid: number, start: string, comm: string): string => `${comm} of ${pid} since ${start}`;
-const modelOf = (scan: Scan, partial = false): Model => buildModel(scan, new Map(), commandOf, 0, partial).model;
+const modelOf = (scan: Scan, asked: ReadonlySet<number> | null = null): Model => buildModel(scan, new Map(), commandOf, 0, asked).model;
 
 const process = fc.record({
   start: fc.nat(3),
@@ -94,7 +94,7 @@ test('a model patched by what changed is the model of a full scan, over a whole 
           else now.set(key, value);
         }
         const asked = new Set([...changes.map(([key]) => key), ...more]);
-        model = patchModel(model, modelOf(scanOf(now, asked), true), asked, commandOf);
+        model = patchModel(model, modelOf(scanOf(now, asked), asked), asked, commandOf);
         const whole = modelOf(scanOf(now));
         assert.deepEqual(model.namespaces, whole.namespaces);
         assert.deepEqual(model.processes, whole.processes);
@@ -107,7 +107,7 @@ test('a model patched by what changed is the model of a full scan, over a whole 
 test('nothing new leaves the very same model', () => {
   const world = new Map([[1, { start: 1, ppid: 0, uid: 0, comm: 'a', ns: [0, 0, 0, 0, 0, 0, 0, 0], forChildren: -1 }]]);
   const model = modelOf(scanOf(world));
-  assert.equal(patchModel(model, modelOf(scanOf(world), true), new Set([1, 2]), commandOf), model);
+  assert.equal(patchModel(model, modelOf(scanOf(world), new Set([1, 2])), new Set([1, 2]), commandOf), model);
 });
 
 test('a reference goes with its process, and what it alone held with it; a mount stays', () => {
@@ -135,7 +135,7 @@ test('a reference goes with its process, and what it alone held with it; a mount
   } as const;
   const fd: ReportedReference = { ...reference, id: 'fd', kind: 'fd', pid: 2, start: '1' };
   const mount: ReportedReference = { ...reference, id: 'mount', kind: 'mount', pid: null, start: null };
-  const gone = modelOf(scanOf(new Map()), true);
+  const gone = modelOf(scanOf(new Map()), new Set());
   const held = patchModel(
     {
       ...both,
