@@ -5,6 +5,8 @@ import { z } from 'zod';
 import { directories, readSettings } from '#shared/config.ts';
 import type { Environment } from '#shared/config.ts';
 import { NsfleetError, errorText } from '#shared/errors.ts';
+import { defaultLeakSettings, readLeakSettings } from './leaks/settings.ts';
+import type { LeakSettings } from './leaks/settings.ts';
 
 const defaultListen = '127.0.0.1:4180';
 const defaultNatsUrl = 'nats://127.0.0.1:4222';
@@ -29,6 +31,7 @@ const Settings = z
     NSFLEET_API_TOKEN_FILE: z.string().optional(),
     NSFLEET_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
     NSFLEET_RETENTION_DAYS: z.coerce.number().int().min(1).max(3650).default(30),
+    NSFLEET_LEAK_RULES: z.string().optional(),
     NSFLEET_ALLOW_OLD_NATS: z.enum(['0', '1']).default('0'),
   })
   .refine((given) => given.DATABASE_URL !== undefined || given.NSFLEET_DATABASE_URL_FILE !== undefined, {
@@ -50,6 +53,7 @@ export type ControllerConfig = {
   allowOldNats: boolean;
   /** How long the past is kept: namespaces that ended, events, leaks that were cleared. */
   retentionDays: number;
+  leakSettings: LeakSettings;
 };
 
 /** CONFIG_INVALID names each variable that is wrong. */
@@ -67,6 +71,7 @@ export function readConfig(env: Environment): ControllerConfig {
     logLevel: given.NSFLEET_LOG_LEVEL,
     allowOldNats: given.NSFLEET_ALLOW_OLD_NATS === '1',
     retentionDays: given.NSFLEET_RETENTION_DAYS,
+    leakSettings: given.NSFLEET_LEAK_RULES === undefined ? defaultLeakSettings : readLeakSettings(given.NSFLEET_LEAK_RULES),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Log } from '#shared/log.ts';
 import type { Asker } from './asker.ts';
 import type { AccountKeys } from './credentials/keys.ts';
+import type { LeakWatch } from './leaks/watch.ts';
 import type { Link } from './link.ts';
 import type { Metrics } from './metrics.ts';
 import type { Sender } from './sender.ts';
@@ -18,5 +19,6 @@ export type Context = {
   /** What agents are told to connect to. */
   natsUrl: string;
   metrics: Metrics;
+  leaks: LeakWatch;
   log: Log;
 };

@@ -19,7 +19,7 @@ const helloIntervalMs = 15_000;
 const toldMax = 50_000;
 
 export function createHearing(context: Context): Hearing {
-  const { store, sender, metrics } = context;
+  const { store, sender, metrics, leaks } = context;
   const toldAt = new Map<string, number>();
   const differsSince = new Map<string, number>();
 
@@ -55,6 +55,7 @@ export function createHearing(context: Context): Hearing {
     async report(report) {
       const reply = await applyReport(store, report);
       metrics.reports.inc({ kind: report.kind, result: reply.result });
+      if (reply.result === 'committed') leaks.touch(report.hostId);
       return reply;
     },
     async status(message: MessageOf<'status'>) {

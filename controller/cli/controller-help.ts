@@ -12,5 +12,6 @@ Environment:
   NSFLEET_API_ADDRESS_FILE   a file to write the API's address to, once it is served
   NSFLEET_LOG_LEVEL          trace, debug, info, warn, error, fatal or silent (info)
   NSFLEET_RETENTION_DAYS     how long ended namespaces, events and cleared leaks are kept: days, 1 to 3650 (30)
+  NSFLEET_LEAK_RULES         a JSON file with thresholds and allow-lists of the leak rules, see docs/leaks.md
   NSFLEET_ALLOW_OLD_NATS     1: accept a NATS server with known holes; for development only
 `;

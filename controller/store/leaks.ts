@@ -2,10 +2,14 @@
 import { sql } from 'drizzle-orm';
 import type { SQL } from 'drizzle-orm';
 import type { Leak, LeakRule } from '#shared/resources.ts';
-import { rowsOf } from './client.ts';
-import type { Tx } from './client.ts';
+import type { Finding } from '../leaks/picture.ts';
+import { rowsOf, transact } from './client.ts';
+import type { Store, Tx } from './client.ts';
 import { numberCursor } from './cursor.ts';
+import { insertEvents } from './events.ts';
+import type { NewEvent } from './events.ts';
 import { findHost } from './hosts.ts';
+import { notify } from './listen.ts';
 import { iso } from './time.ts';
 
 export type LeakQuery = {
@@ -36,4 +40,98 @@ export async function listLeaks(tx: Tx, query: LeakQuery): Promise<{ rows: Leak[
   );
   const rows = found.slice(0, query.limit);
   return { rows, nextCursor: found.length > query.limit ? (rows.at(-1)?.id ?? null) : null };
+}
+
+/**
+ * Makes the open leaks of a host what was found: in one transaction with the reading, so that the events tell what became of it. Null where
+ * another controller is at it.
+ */
+export async function syncLeaks(
+  store: Store,
+  hostId: string,
+  find: (tx: Tx) => Promise<readonly Finding[] | null>,
+): Promise<{ found: number; cleared: number } | null> {
+  const outcome = await transact(
+    store,
+    async (tx) => {
+      const [lock] = await rowsOf<{ got: boolean }>(
+        tx,
+        'look for leaks',
+        sql`select pg_try_advisory_xact_lock(7234151, hashtext(${hostId})) as got`,
+      );
+      const findings = lock?.got === true ? await find(tx) : null;
+      return findings === null ? null : sync(tx, hostId, findings);
+    },
+    'look for leaks',
+  );
+  if (outcome !== null && outcome.found + outcome.cleared > 0) store.notifications.tell('leak', hostId);
+  return outcome;
+}
+
+type Open = { id: string; rule: LeakRule; namespaceId: string | null; subject: string; since: string; detail: string };
+
+async function sync(tx: Tx, hostId: string, findings: readonly Finding[]): Promise<{ found: number; cleared: number }> {
+  const open = await rowsOf<Open>(
+    tx,
+    'read open leaks',
+    sql`select id::text, rule, namespace_id::text as "namespaceId", subject, ${iso(sql`since`)} as since, detail::text
+      from leaks where host_id = ${hostId} and cleared_at is null`,
+  );
+  const known = new Map(open.map((leak) => [identity(leak.rule, leak.namespaceId, leak.subject), leak]));
+  const events: NewEvent[] = [];
+  let found = 0;
+  for (const finding of findings) {
+    const namespaceId = finding.namespace?.id ?? null;
+    const key = identity(finding.rule, namespaceId, finding.subject);
+    const detail = detailOf(finding);
+    const before = known.get(key);
+    known.delete(key);
+    if (before === undefined) {
+      found += 1;
+      await rowsOf(
+        tx,
+        'write a leak',
+        sql`insert into leaks (rule, host_id, namespace_id, subject, since, detail)
+          values (${finding.rule}, ${hostId}, ${namespaceId}::bigint, ${finding.subject}, ${finding.since}, ${JSON.stringify(detail)}::jsonb)`,
+      );
+      const { namespace: _namespace, ...shown } = detail;
+      events.push({
+        type: 'leak.found',
+        hostId,
+        namespaceId,
+        detail: { rule: finding.rule, since: finding.since, ...aboutOf(finding), ...shown },
+      });
+    } else {
+      // Who pins it may change; no row is written where nothing did.
+      await rowsOf(
+        tx,
+        'write a leak',
+        sql`update leaks set detail = ${JSON.stringify(detail)}::jsonb where id = ${before.id}::bigint and detail <> ${JSON.stringify(detail)}::jsonb`,
+      );
+    }
+  }
+  const cleared = [...known.values()];
+  if (cleared.length > 0) {
+    await rowsOf(
+      tx,
+      'clear leaks',
+      sql`update leaks set cleared_at = now() where id = any(${sql.param(cleared.map(({ id }) => id))}::bigint[])`,
+    );
+    for (const { rule, namespaceId, since } of cleared) events.push({ type: 'leak.cleared', hostId, namespaceId, detail: { rule, since } });
+  }
+  if (events.length > 0) await rowsOf(tx, 'tell of leaks', sql`with told as (${insertEvents(events)}) select ${notify('leak', hostId)}`);
+  return { found, cleared: cleared.length };
+}
+
+function identity(rule: string, namespaceId: string | null, subject: string): string {
+  return JSON.stringify([rule, namespaceId, subject]);
+}
+
+function aboutOf({ namespace }: Finding): Record<string, unknown> {
+  return namespace === null ? {} : { type: namespace.type, key: namespace.key, inode: namespace.inode };
+}
+
+function detailOf(finding: Finding): Record<string, unknown> {
+  const { namespace, reason, pins, detail } = finding;
+  return { reason, pins, ...detail, ...(namespace === null ? {} : { namespace: aboutOf(finding) }) };
 }

@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ControllerConfig } from '#controller/config.ts';
+import { defaultLeakSettings } from '#controller/leaks/settings.ts';
 import { startController } from '#controller/start.ts';
 import type { RunningController } from '#controller/start.ts';
 import { createClient } from '#shared/client.ts';
@@ -46,6 +47,7 @@ export async function startTestController(dirs: TestDirectories, change: Partial
     logLevel: 'silent',
     allowOldNats: false,
     retentionDays: 30,
+    leakSettings: defaultLeakSettings,
     ...change,
   };
   const all = new AsyncDisposableStack();
