@@ -12,6 +12,7 @@ import { helloOf, load1, readBootId, readFacts } from './fingerprint.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { createGreeting } from './greeting.ts';
 import { createDescriber } from './inventory/describe/describe.ts';
+import { createDiscovery } from './inventory/discover.ts';
 import { openGenerations } from './inventory/generations.ts';
 import { createReporter } from './inventory/reporter.ts';
 import { chooseTaskSource } from './inventory/task-source.ts';
@@ -71,7 +72,8 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   );
   const describer = createDescriber({ native, sandboxOf: (namespace) => sandboxNameOf(placements.all(), namespace) });
   const watch = createWatch({
-    native: { ...native, scan: () => tasks.scan() },
+    native,
+    discovery: createDiscovery({ ...native, scan: () => tasks.scan() }),
     changes: createChanges({ native, program, log, best: settings.changeSource }),
     generations,
     describer,

@@ -15,7 +15,7 @@ import type { InsideLook, InsideView } from './inside.ts';
 import { layoutText } from './layout.ts';
 import { createSearch } from './search.ts';
 import { openProcess, processStart, spawn } from './processes.ts';
-import { processNamespaces, relate } from './relation.ts';
+import { isAlive, processNamespaces, relate } from './relation.ts';
 import { createPidScanner, createScanner } from './scanner.ts';
 import { openTaskIterator } from './task-iterator.ts';
 import type { TaskIterator } from './task-iterator.ts';
@@ -55,6 +55,11 @@ export type Native = {
    * it. `unavailable` tells in a sentence why there is none: not built, not allowed, or a kernel before 5.8.
    */
   openTaskIterator(): Promise<TaskIterator | { unavailable: string }>;
+  /**
+   * Whether a namespace is there, whoever holds it. Null where the kernel cannot be asked: before Linux 6.18, or without a right to it. For a
+   * moment after its last holder the kernel may still be taking it down.
+   */
+  isAlive(namespace: { type: NamespaceType; inode: number; id: string }): boolean | null;
   /** One namespace with its parent and owner. EINVAL at `check_nsfs`: the file is no namespace. */
   relate(target: RelateTarget): NamespaceRelation;
   /**
@@ -108,6 +113,7 @@ export function loadNative(options: LoadOptions = {}): Native {
     references: ({ proc = '/proc', pids } = {}) => search.references(proc, pids),
     mounts: (doors, { proc = '/proc' } = {}) => search.mounts(proc, doors),
     scanPids: (pids, { proc = '/proc' } = {}) => scanPids(proc, pids),
+    isAlive: (namespace) => isAlive(calls, namespace),
     relate: (target) => relate(calls, target),
     processNamespaces: (pid) => processNamespaces(calls, pid),
     lookInside: (looks) => lookInside(calls, looks),
@@ -213,6 +219,7 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
         (done) => scanPids.async(proc, pids, pids.length, rows.processes, rows.namespaces, buffer, buffer.byteLength, error, done),
         [pids, buffer, error],
       ),
+    alive: library.func('int nsf_alive(uint64_t id, int32_t type, uint64_t inode, void *error)'),
     relate: library.func('int nsf_relate(int32_t fd, const char *path, void *relation, void *error)'),
     spawn: library.func(
       'int nsf_spawn(int32_t program, void *argv, uint32_t argc, void *env, uint32_t envc, void *fds, uint32_t fd_count, uint32_t flags, void *child, void *error)',

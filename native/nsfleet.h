@@ -327,6 +327,12 @@ NSF_PUBLIC uint64_t nsf_tasks_bytes(uint32_t process_max, uint32_t namespace_max
 NSF_PUBLIC int nsf_tasks(int32_t link, uint32_t process_max, uint32_t namespace_max, uint32_t thread_max, void *buffer,
                          uint64_t bytes, struct nsf_error *error);
 
+/*
+ * 1 if the namespace with this id, type (enum nsf_type) and inode is there, held by whatever it may be, 0 if it is gone; -EOPNOTSUPP where the kernel
+ * cannot be asked (before Linux 6.18). For a moment after the last process the kernel may still hold what it is taking down.
+ */
+NSF_PUBLIC int nsf_alive(uint64_t id, int32_t type, uint64_t inode, struct nsf_error *error);
+
 /* Describes the namespace that FD, or if FD is -1 the file PATH (/proc/<pid>/ns/x or a bind mount of one), stands for. */
 NSF_PUBLIC int nsf_relate(int32_t fd, const char *path, struct nsf_relation *relation, struct nsf_error *error);
 

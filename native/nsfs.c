@@ -34,6 +34,10 @@ const char *const nsf_link_names[NSF_LINKS] = {"mnt", "cgroup", "uts", "ipc", "u
 static const int clone_flags[NSF_TYPES] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
                                            CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET, CLONE_NEWTIME};
 
+uint32_t nsf_clone_flag(int type) {
+    return (uint32_t)clone_flags[type];
+}
+
 int nsf_link_type(int link) {
     if (link == NSF_PID_FOR_CHILDREN)
         return NSF_PID;

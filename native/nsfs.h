@@ -13,6 +13,9 @@ struct nsf_nsfs {
 /* /proc/<pid>/ns/<name>, indexed by enum nsf_link. */
 extern const char *const nsf_link_names[];
 
+/* CLONE_NEW… of an enum nsf_type. */
+uint32_t nsf_clone_flag(int type);
+
 /* The type that a link shows: pid_for_children shows a pid namespace. */
 int nsf_link_type(int link);
 

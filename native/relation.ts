@@ -51,3 +51,9 @@ function decodeOther(view: DataView, inodeAt: number, idAt: number): NamespaceId
   const inode = Number(view.getBigUint64(inodeAt, true));
   return inode === 0 ? null : { inode, id: decodeId(view, idAt) };
 }
+
+/** See `Native.isAlive`. */
+export function isAlive(calls: Calls, { type, inode, id }: { type: NamespaceType; inode: number; id: string }): boolean | null {
+  const result = calls.alive(BigInt(id), namespaceTypes.indexOf(type), inode, errorBuffer());
+  return result < 0 ? null : result === 1;
+}

@@ -47,6 +47,13 @@ export function patchModel(before: Model, seen: Model, asked: ReadonlySet<number
   return { namespaces, processes, references, counts: { ...before.counts, processes: processes.size } };
 }
 
+/** Without the namespaces that nothing in the model holds. */
+export function withoutUnheld(model: Model): Model {
+  const namespaces = new Map(model.namespaces);
+  dropUnheld(namespaces, model.processes, model.references);
+  return { ...model, namespaces };
+}
+
 type Change = { type: NamespaceType; position: number; key: NamespaceKey; delta: number; lowest: ReportedProcess | null };
 
 /** By namespace: how many members more it has, and which of those that were looked at has the lowest pid. */

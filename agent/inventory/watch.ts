@@ -11,13 +11,15 @@ import type { Changes } from '../changes/source.ts';
 import { createBudget } from './budget.ts';
 import { createCommandLines } from './command-lines.ts';
 import type { Describer } from './describe/describe.ts';
+import type { Discover } from './discover.ts';
 import type { GenerationStore } from './generations.ts';
 import { createJudge } from './judge.ts';
 import { buildModel, withoutEnded } from './model.ts';
 import type { Model } from './model.ts';
-import { patchModel } from './patch.ts';
+import { patchModel, withoutUnheld } from './patch.ts';
 import { createPending } from './pending.ts';
 import { createRound } from './round.ts';
+import { createUnheld } from './unheld.ts';
 
 /** Of the interval, so that a fleet does not scan in step. */
 const jitterShare = 0.1;
@@ -44,7 +46,8 @@ export type Watch = {
 };
 
 export type WatchOptions = {
-  native: Pick<Native, 'scan' | 'scanPids'>;
+  native: Pick<Native, 'scanPids' | 'isAlive'>;
+  discovery: Discover;
   changes: Changes;
   generations: GenerationStore;
   describer: Describer;
@@ -60,7 +63,7 @@ export type WatchOptions = {
 
 /** Opens nothing; `run` works. */
 export function createWatch(options: WatchOptions): Watch {
-  const { native, changes, generations, describer, log, onModel } = options;
+  const { native, discovery, changes, generations, describer, log, onModel } = options;
   const commandLines = createCommandLines();
   const pending = createPending();
   const budget = createBudget();
@@ -72,6 +75,10 @@ export function createWatch(options: WatchOptions): Watch {
   /** Not before it is known how changes are heard: what happens after the first scan must be heard. */
   let fullAtMs = Infinity;
   let lastFullMs = -Infinity;
+  /** When holders other than processes are to be searched for. */
+  let searchAtMs = -Infinity;
+  /** When to ask again for namespaces that nothing known holds. */
+  let unheldAtMs = Infinity;
   let heard = false;
   let missed = 0;
   let verdict: NodeJS.Timeout | undefined;
@@ -102,7 +109,10 @@ export function createWatch(options: WatchOptions): Watch {
       const everything = pending.take() === null;
       clearTimeout(verdict);
       judge.begin();
-      const rows = await native.scan();
+      // Where changes are polled for, holders other than processes are not searched for each time.
+      const search = heard || start >= searchAtMs;
+      const rows = await discovery.discover(search ? {} : { processes: 'none', mounts: false });
+      if (search) searchAtMs = start + options.fullIntervalMs;
       durationMs = performance.now() - start;
       await commandLines.update(rows);
       const built = buildModel(rows, generations.current, commandLines.of, Math.round(durationMs * 1000));
@@ -137,7 +147,7 @@ export function createWatch(options: WatchOptions): Watch {
       const before = model;
       const { rows, asked, wantsFull } = await round.look(before, taken);
       const seen = buildModel(rows, generations.current, commandLines.readNow, 0, asked);
-      let next = patchModel(before, seen.model, asked, commandLines.readNow);
+      let next = keepUnheld(before, patchModel(before, seen.model, asked, commandLines.readNow));
       await generations.keep(withoutEnded(seen.generations, before, next));
       if (next.namespaces !== before.namespaces) next = await describer.describe(next, { refresh: false });
       budget.spend(cpuMs() - startCpuMs, performance.now());
@@ -145,11 +155,29 @@ export function createWatch(options: WatchOptions): Watch {
       if (next !== before) keep(next);
     });
 
+  const unheld = createUnheld(native);
+  const keepUnheld = (before: Model, patched: Model): Model => {
+    const { model: kept, askInMs, wantsFull } = unheld.keep(before, patched, performance.now());
+    unheldAtMs = askInMs === null ? Infinity : performance.now() + askInMs;
+    if (wantsFull) fullBy(performance.now());
+    return kept;
+  };
+  const askUnheld = (): Promise<void> =>
+    inTurn(() => {
+      unheldAtMs = Infinity;
+      if (model === null) return Promise.resolve();
+      const before = model;
+      const next = keepUnheld(before, withoutUnheld(before));
+      if (next.namespaces.size !== before.namespaces.size) keep(next);
+      return generations.keep(withoutEnded(generations.current, before, next));
+    });
+
   /** What is due, and in how many milliseconds. */
   const nextWork = (): { work: () => Promise<unknown>; inMs: number } => {
     const now = performance.now();
     const scanning = { work: full, inMs: fullAtMs - now };
     if (!pending.isEmpty && !pending.isAll && model !== null) return earlier(scanning, { work: patch, inMs: budget.waitMs(now) });
+    if (model !== null && unheldAtMs < fullAtMs) return { work: askUnheld, inMs: unheldAtMs - now };
     const settles = heard ? describer.settlesInMs() : null;
     return settles === null || model === null ? scanning : earlier(scanning, { work: describeAgain, inMs: settles });
   };
@@ -193,6 +221,7 @@ export function createWatch(options: WatchOptions): Watch {
 
   return {
     async scanNow() {
+      searchAtMs = -Infinity;
       await full();
       if (model === null) throw new Error('a scan ended without a model');
       return model;

@@ -32,9 +32,9 @@ void watch_set_add(struct watch_set *set, uint32_t pid, uint32_t kinds) {
         return;
     }
     struct watch_record *entry = &set->entry[*slot - 1];
-    /* Born and gone before anybody heard of it. If it was known before, GONE came first and stays. */
+    /* Born and gone before anybody heard of it; what it mounted may have stayed. If it was known before, GONE came first and stays. */
     if (kinds == WATCH_GONE && (entry->kinds & (WATCH_NEW | WATCH_GONE)) == WATCH_NEW)
-        entry->kinds = 0;
+        entry->kinds &= WATCH_MOUNT;
     else if (entry->kinds == 0)
         entry->kinds = kinds;
     else
