@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { sleep } from '#shared/async.ts';
 import { createClient } from '#shared/client.ts';
 import { directories, stackFile } from '#shared/config.ts';
+import type { Host } from '#shared/resources.ts';
 import { Stack } from '#shared/stack.ts';
 import { pathStages, stagesBetween, sumsOf } from './path-stages.ts';
 import type { PathStage } from './path-stages.ts';
@@ -17,6 +18,12 @@ export type WholePath = AsyncDisposable & {
   create(command: readonly string[]): Promise<{ runningMs: number; endedMs: number }>;
   /** Where the time until `running` went, of all creates since the last call. */
   stages(): Row[];
+  pidOf(part: string): number;
+  host(): Promise<Host>;
+  /** A full scan now, and how long it took. */
+  scan(): Promise<{ fullScanMs: number }>;
+  /** Where its Postgres is to be reached. */
+  database: { host: string; port: number; password: string };
 };
 
 const startMs = 120_000;
@@ -35,7 +42,15 @@ export async function startWholePath(workDir: string): Promise<WholePath> {
   await poll('host', alive, async () => ((await client.call('hostList')).hosts.some((host) => host.status === 'ready') ? true : null));
   const look = async () => sumsOf(await (await client.raw('/metrics')).text());
   let taken: Record<PathStage, number>[] = [];
+  const host = () => client.call('hostShow', { params: { host: stack.hostId } });
   return {
+    database: databaseOf(directories(env)),
+    host,
+    pidOf: (part) => readStack(stackFile(directories(env)))?.processes.find((process) => process.part === part)?.pid ?? missing(part),
+    async scan() {
+      await client.call('namespaceList', { query: { live: 'true' } });
+      return { fullScanMs: ((await host()).scan?.durationMicros ?? Number.NaN) / 1000 };
+    },
     async create(command) {
       const before = await look();
       const began = performance.now();
@@ -71,6 +86,19 @@ function ownDirectories(workDir: string): Record<string, string> {
       return [variable, path];
     }),
   );
+}
+
+/** Lines 4 and 5 of postmaster.pid: port and directory of the socket. */
+function databaseOf({ config, data }: { config: string; data: string }): WholePath['database'] {
+  const [port = '', socket = ''] = readFileSync(join(data, 'postgres', 'postmaster.pid'), 'utf8')
+    .split('\n')
+    .slice(3);
+  const password = readFileSync(join(config, 'postgres-password'), 'utf8').trim();
+  return { host: socket === '' ? '127.0.0.1' : socket, port: Number(port), password };
+}
+
+function missing(part: string): never {
+  throw new Error(`the stack has no ${part}`);
 }
 
 function readStack(path: string): Stack | null {
