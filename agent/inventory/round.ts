@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Native } from '#native/binding.ts';
 import type { Scan } from '#native/types.ts';
 import { changeKinds } from '../changes/records.ts';
+import { processMapKey } from './model.ts';
 import type { Model } from './model.ts';
 
 /** An exit is heard at its beginning. A process with much memory takes a while to leave its namespaces. */
@@ -49,13 +50,27 @@ export function createRound({ native, again }: RoundParts): Round {
       const { pids, wantsFull } = whom(model, heard);
       const rows = await native.scanPids([...pids]);
       followExits(heard, rows);
-      return { rows, asked: pids, wantsFull };
+      const hidden = hiddenFrom(rows, model);
+      if (hidden.size === 0) return { rows, asked: pids, wantsFull };
+      for (const pid of hidden) pids.delete(pid);
+      return { rows: { ...rows, processes: rows.processes.filter(({ pid }) => !hidden.has(pid)) }, asked: pids, wantsFull: true };
     },
     close() {
       for (const timer of timers) clearTimeout(timer);
       timers.clear();
     },
   };
+}
+
+/** A task iterator sees what /proc refuses: of such a process what is known stays until the next full scan. */
+function hiddenFrom(rows: Scan, model: Model): Set<number> {
+  const hidden = new Set<number>();
+  for (const { pid, startTicks, state, ns } of rows.processes) {
+    if (state === 'Z' || state === 'X') continue;
+    const known = model.processes.get(processMapKey({ pid, start: startTicks }));
+    if (known?.namespaces.some((key, position) => key !== null && ns[position] === -1) === true) hidden.add(pid);
+  }
+  return hidden;
 }
 
 function whom(model: Model, heard: ReadonlyMap<number, number>): { pids: Set<number>; wantsFull: boolean } {
