@@ -26,6 +26,7 @@ const files = [
   'test/support/hiding-places.test.ts',
   'test/agent/inventory/hiding-places.test.ts',
   'test/agent/inventory/identity.test.ts',
+  'test/agent/inventory/superset.test.ts',
 ].filter((file) => existsSync(join(checkout, file)));
 
 let guest: Guest;
