@@ -1,11 +1,27 @@
-/** A crowd of idle processes, for the scan to walk over: children of one shell in a session of its own, ended by that session's id. */
+/**
+ * A crowd of idle processes, for the scan to walk over, five to a set of namespaces: below one program in a session of its own, ended by
+ * that session's id.
+ */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findCompiler, run as compile } from '#native/compiler.mjs';
 import { sleep } from '#shared/async.ts';
 
 export type Crowd = AsyncDisposable & { readonly processes: number };
+
+/** Path of a C program beside this file, compiled into native/build, where nothing that is checked in is. */
+export async function compileBench(file: string): Promise<string> {
+  const work = fileURLToPath(new URL('../../native/build/', import.meta.url));
+  const compiler = await findCompiler({ work, log: () => undefined });
+  const output = join(work, file.replace(/\.c$/, '-bench'));
+  const source = fileURLToPath(new URL(file, import.meta.url));
+  await compile([...compiler.command, ...compiler.target('library'), '-O2', source, '-o', output], { what: `compile ${file}` });
+  return output;
+}
 
 /** How many processes /proc shows now. */
 export function countProcesses(): number {
@@ -15,11 +31,8 @@ export function countProcesses(): number {
 /** Fills the machine up to `total` processes and waits until they are there. */
 export async function gather(total: number): Promise<Crowd> {
   const missing = Math.max(0, total - countProcesses() - 1);
-  const shell = spawn('/bin/sh', ['-c', `i=0; while [ $i -lt ${missing} ]; do sleep 86400 & i=$((i+1)); done; echo ready; wait`], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  if (shell.stdout === null) throw new Error('no stdout of the crowd’s shell');
+  const shell = spawn(await compileBench('crowd.c'), [String(missing)], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  if (shell.stdout === null) throw new Error('no stdout of the crowd');
   await once(shell.stdout, 'data');
   return { processes: countProcesses(), [Symbol.asyncDispose]: () => disperse(shell) };
 }

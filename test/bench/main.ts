@@ -1,6 +1,6 @@
 /**
- * `npm run bench` (`-- --short`: fewer rounds, for CI; `-- history`: the past at size). Prints what it measured and on what; judges nothing: a shared machine's
- * single times mean little, ratios of one run more.
+ * `npm run bench` (`-- --short`: fewer rounds, for CI; `-- --long`: also 20,000 processes; `-- history`: the past at size). Prints what
+ * it measured and on what; judges nothing: a shared machine's single times mean little, ratios of one run more.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -51,7 +51,7 @@ if (inOwnNamespace(args)) {
     await benchLive(short ? 30 : 200, short ? 10 : 300);
   } else {
     await benchCreate(short ? 5 : 100);
-    await benchScan(short ? [100, 1000] : [100, 1000, 5000], short ? 3 : 15);
+    await benchScan(short ? [100, 1000] : [100, 1000, 5000, ...(args.includes('--long') ? [20_000] : [])], short ? 3 : 15);
     await benchLive(short ? 30 : 200, short ? 10 : 300);
   }
 }

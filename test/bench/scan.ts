@@ -1,7 +1,7 @@
 /**
- * The scan against lsns(8), at 100, 1,000 and 5,000 processes. lsns is timed as people run it, as a process whose output is
- * thrown away; ours twice: the C pass over /proc with its rows decoded, and all that the agent does every second (scan,
- * command lines, model, difference).
+ * The scan against lsns(8) and against the floor, a bare C loop of readlinkat over /proc/<pid>/ns. lsns is timed as people run it, as a
+ * process whose output is thrown away; ours three times: the C pass over /proc with its rows decoded, the same by the BPF task iterator
+ * where there is one, and all that the agent does in a full scan of processes (scan, command lines, model, difference).
  */
 import { createCommandLines } from '#agent/inventory/command-lines.ts';
 import { diffModels } from '#agent/inventory/diff.ts';
@@ -12,29 +12,51 @@ import { run } from '#controller/up/run.ts';
 import { loadNative } from '#native/binding.ts';
 import type { Native } from '#native/binding.ts';
 import { countProcesses, gather } from './crowd.ts';
+import { startFloor } from './floor.ts';
 import { formatRows, interleave, median, timed } from './statistics.ts';
+import type { Row } from './statistics.ts';
 
 const lsnsTimeoutMs = 120_000;
+/** At 20,000 it takes 20 s a round. */
+const lsnsMax = 5000;
 const ours = 'nsfleet scan';
+const byIterator = 'nsfleet scan by the BPF iterator';
+const floorName = 'floor';
 
 /** Prints a table for each size; a size below what the machine already runs is measured at what it runs. */
 export async function benchScan(sizes: readonly number[], rounds: number): Promise<void> {
   const native = loadNative();
   for (const size of sizes) {
     await using crowd = await gather(size);
+    const iterator = await native.openTaskIterator();
+    using _iterator = 'unavailable' in iterator ? null : iterator;
+    await using floor = await startFloor();
     const rows = await interleave(
       [
+        { name: floorName, sample: () => floor.sample() },
         { name: ours, sample: () => timed(() => native.scan()) },
+        ...('unavailable' in iterator ? [] : [{ name: byIterator, sample: () => timed(() => iterator.scan()) }]),
         { name: 'nsfleet agent tick', sample: agentTick(native) },
-        { name: 'lsns', sample: () => timed(lsns) },
+        ...(size > lsnsMax ? [] : [{ name: 'lsns', sample: () => timed(lsns) }]),
       ],
       rounds,
     );
-    const ratio = median(rows[2]?.samples ?? []) / median(rows[0]?.samples ?? []);
+    if ('unavailable' in iterator) console.log(`no BPF task iterator: ${iterator.unavailable}`);
     console.log(formatRows(`scan of ${crowd.processes} processes (asked for ${size})`, rows, ours));
-    console.log(`lsns takes ${ratio.toFixed(1)} times as long as the scan${size === 1000 ? ' (to reach: 5)' : ''}\n`);
+    console.log(`${ratios(rows)}\n`);
   }
   console.log(`${countProcesses()} processes are left on the machine\n`);
+}
+
+/** What is to be reached, each as a ratio of medians of this run. */
+function ratios(rows: readonly Row[]): string {
+  const of = (name: string): number => median(rows.find((row) => row.name === name)?.samples ?? []);
+  const sentences = [
+    ['the scan takes', of(ours) / of(floorName), 'times the floor (to reach: 1.5)'],
+    ['the iterator is', of(floorName) / of(byIterator), 'times as fast as the floor (to reach: 10)'],
+    ['lsns takes', of('lsns') / of(ours), 'times as long as the scan (to reach: 3 at 100, 5 at 1,000, 10 at 5,000, 20 at 20,000)'],
+  ] as const;
+  return sentences.flatMap(([what, ratio, than]) => (Number.isNaN(ratio) ? [] : [`${what} ${ratio.toFixed(2)} ${than}`])).join('\n');
 }
 
 async function lsns(): Promise<void> {
