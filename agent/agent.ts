@@ -100,8 +100,9 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const files = openStateFiles(stateDirectory);
   // A plain user's plans need the host's mounts inside, which nothing that waits may hold.
-  const ready = createReadyPool({ native, program, size: facts.privileged ? settings.readySandboxes : 0, log });
-  const runner = { native, program, ready, host: readHostRootFacts(), roots: settings.roots, owner, log };
+  const host = readHostRootFacts();
+  const ready = createReadyPool({ native, program, host, size: facts.privileged ? settings.readySandboxes : 0, log });
+  const runner = { native, program, ready, host, roots: settings.roots, owner, log };
   const placementsParts = {
     runner,
     files,

@@ -60,6 +60,7 @@ struct plan_op {
     uint64_t a, b;
     const char *string[PLAN_STRINGS_MAX]; /* into the buffer */
     uint32_t length[PLAN_STRINGS_MAX];
+    uint8_t done; /* not of the wire: made beforehand, see shim/prepare.c */
 };
 
 struct plan_map {

@@ -5,10 +5,14 @@
  */
 import type { Native } from '#native/binding.ts';
 import type { Fd } from '#native/handles.ts';
+import { encodePlan } from '#native/plan-wire.ts';
 import { errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
+import type { Plan } from '#shared/plan.ts';
+import { canFollow, firstPlan } from './ready-plan.ts';
 import { startReadyShim } from './ready-shim.ts';
 import type { ReadyShim } from './ready-shim.ts';
+import type { HostRootFacts } from './root-facts.ts';
 
 /** After the last create. */
 const idleMs = 100;
@@ -18,17 +22,19 @@ const spacingMs = 200;
 const failureBackoffMs = 30_000;
 
 export type ReadyPool = {
-  /** A waiting one, or null: then a new shim is to be started. Not filled up right after it. */
-  take(): ReadyShim | null;
+  /** A waiting one that can do this plan, or null: then a new shim is to be started. Not filled up right after it. */
+  take(plan: Plan): ReadyShim | null;
   /** How many wait. */
   readonly waiting: number;
   /** Ends all that wait. */
   close(): Promise<void>;
 };
 
-export type ReadyPoolParts = { native: Native; program: Fd; /** 0: none are kept */ size: number; log: Log };
+export type ReadyPoolParts = { native: Native; program: Fd; host: HostRootFacts; /** 0: none are kept */ size: number; log: Log };
 
-export function createReadyPool({ native, program, size, log }: ReadyPoolParts): ReadyPool {
+export function createReadyPool({ native, program, host, size, log }: ReadyPoolParts): ReadyPool {
+  const first = firstPlan(host);
+  const sealed = native.sealBytes(encodePlan(first), 'nsfleet-first');
   const waiting: ReadyShim[] = [];
   let starting: ReadyShim | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -59,7 +65,7 @@ export function createReadyPool({ native, program, size, log }: ReadyPoolParts):
   };
   const startOne = (): ReadyShim => {
     const shim: ReadyShim = startReadyShim(
-      { native, program },
+      { native, program, firstPlan: sealed },
       {
         onReady() {
           starting = null;
@@ -80,8 +86,9 @@ export function createReadyPool({ native, program, size, log }: ReadyPoolParts):
 
   schedule();
   return {
-    take() {
+    take(plan) {
       postpone(idleMs);
+      if (!canFollow(plan, first)) return null;
       const shim = waiting.shift() ?? null;
       schedule();
       return shim;
@@ -94,6 +101,7 @@ export function createReadyPool({ native, program, size, log }: ReadyPoolParts):
       if (timer !== null) clearTimeout(timer);
       const all = starting === null ? waiting.splice(0) : [...waiting.splice(0), starting];
       await Promise.all(all.map((shim) => shim.end()));
+      sealed.close();
     },
   };
 }

@@ -35,6 +35,8 @@ export type ReadyShim = {
   end(): Promise<void>;
 };
 
+export type ReadyShimParts = { native: Native; program: Fd; /** sealed, see ready-plan.ts */ firstPlan: Fd };
+
 export type ReadyEvents = {
   onReady(): void;
   /** It ended before it was given anything, and is reaped soon; once, and not after `end`. */
@@ -42,8 +44,9 @@ export type ReadyEvents = {
 };
 
 /** Throws NativeError where it cannot even be spawned. */
-export function startReadyShim({ native, program }: { native: Native; program: Fd }, events: ReadyEvents): ReadyShim {
-  const { shim, socket, number } = spawn(native, program);
+export function startReadyShim(parts: ReadyShimParts, events: ReadyEvents): ReadyShim {
+  const { native } = parts;
+  const { shim, socket, number } = spawn(parts);
   const answered = Promise.withResolvers<void>();
   let init: ProcessIdentity | null = null;
   let given: ShimEar | null = null;
@@ -133,13 +136,13 @@ function nameOf(pid: number): string {
   return readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
 }
 
-function spawn(native: Native, program: Fd): { shim: Child; socket: Socket; number: number } {
+function spawn({ native, program, firstPlan }: ReadyShimParts): { shim: Child; socket: Socket; number: number } {
   using nothing = new Fd(openSync('/dev/null', 'r+'));
   const [ours, theirs] = native.socketpair();
   using _theirs = theirs;
   try {
-    // The plan and the directory come later, to the places that they have in `run`.
-    const fds = [nothing, nothing, nothing, nothing, theirs, nothing];
+    // The real plan and the directory come later, to the places that they have in `run`.
+    const fds = [nothing, nothing, nothing, firstPlan, theirs, nothing];
     const shim = native.spawn({ program, args: ['nsfleet-shim', 'ready'], fds, newSession: true });
     const number = ours.take();
     return { shim, socket: new Socket({ fd: number, readable: true, writable: true }), number };

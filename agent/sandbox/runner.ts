@@ -11,7 +11,6 @@ import type { DesiredPlacement, ExitStatus } from '#shared/sandbox.ts';
 import { failureError } from './failures.ts';
 import { compileSandboxPlan } from './plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
-import { fitsReadyShim } from './ready-fit.ts';
 import type { ReadyPool } from './ready-pool.ts';
 import { checkRoot } from './root-policy.ts';
 import type { RootPolicy } from './root-policy.ts';
@@ -99,7 +98,7 @@ async function launch(
     const plan = compileSandboxPlan({ spec: checkRoot(spec, roots), name, idRange, owner, host });
     const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
     const state = fds.use(native.openDir(directory));
-    const waiting = fitsReadyShim(plan) ? ready.take() : null;
+    const waiting = ready.take(plan);
     const link = waiting === null ? null : await waiting.give(encoded, state, ear);
     if (waiting !== null && link !== null) return { shim: waiting.shim, link };
 

@@ -3,6 +3,7 @@
 #include "claim.h"
 #include "interpret.h"
 #include "load.h"
+#include "prepare.h"
 #include "proc_write.h"
 #include "run.h"
 #include "sys.h"
@@ -90,7 +91,7 @@ static int hand_over(struct run *run) {
     return result;
 }
 
-/* The streams' pipes, and the root of a ready sandbox, belong to who is in it: else /dev/stdout cannot be opened again inside. */
+/* The streams' pipes, and what was made beforehand, belong to who is in the sandbox: else /dev/stdout cannot be opened again inside. */
 static int give_away(struct run *run) {
     const struct plan *plan = run->plan;
     uint32_t uid = plan_outside_id(plan->uid_map, plan->uid_maps, plan->uid);
@@ -98,12 +99,9 @@ static int give_away(struct run *run) {
     int result = 0;
     if (sys_geteuid() == 0)
         for (int i = 0; i < LOGS; i++) SYS(SYS_fchown, run->log[i].pipe, uid, gid);
-    if (run->base < 0) return 0;
-    uid = plan_outside_id(plan->uid_map, plan->uid_maps, 0);
-    gid = plan_outside_id(plan->gid_map, plan->gid_maps, 0);
-    result = SYS(SYS_fchownat, run->base, "", uid, gid, SYS_EMPTY_PATH);
-    close_now(&run->base);
-    return result < 0 ? fail(&run->failure, result, -1, "ready", "root") : 0;
+    if (run->first != NULL && prepare_match(run->plan, run->first)) result = prepare_give_away(run);
+    prepare_close(run);
+    return result;
 }
 
 int run_begin(struct run *run) {

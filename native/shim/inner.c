@@ -63,16 +63,18 @@ static int await_plan(struct work *work, struct run *run, int channel, struct fa
 
     SYS(SYS_prctl, PR_SET_NAME, "nsfleet-ready", 0, 0, 0);
     if (die_with_outer(channel, failure) < 0) return -1;
-    if ((result = prepare(work, failure)) < 0) return result;
+    if ((result = prepare_inner(run, work, failure)) < 0) return result;
     memset(&message, 0, sizeof message);
     message.type = MESSAGE_PREPARED;
-    if ((result = channel_send(channel, &message, &work->base_fd, 1)) < 0) return fail(failure, result, -1, "ready", "channel");
+    if ((result = channel_send(channel, &message, NULL, 0)) < 0) return fail(failure, result, -1, "ready", "channel");
     if (channel_receive(channel, &message, fds, &count, &pid, 0) != 1) sys_exit(1);
     if (message.type != MESSAGE_PLAN || count != 1) return fail(failure, EPROTO, -1, "plan", "message");
     if ((result = SYS(SYS_dup3, fds[0], PLAN_FD, O_CLOEXEC)) < 0) return fail(failure, result, -1, "plan", "descriptor");
     sys_close(fds[0]);
     ready_no_more(run, "nsfleet-init");
-    return load_plan(run->plan, PLAN_RUN, failure);
+    if ((result = load_plan(run->plan, PLAN_RUN, failure)) < 0) return result;
+    prepare_continue(run, work);
+    return 0;
 }
 
 /* Waits for the id maps; then becomes root inside. */
@@ -156,12 +158,12 @@ void inner_main(struct run *run, int channel, int report, const int output[LOGS]
     struct failure failure;
     int pidfd, result;
 
+    inner_channel = channel;
     work_init(&work, plan);
-    work.state_fd = run->ready ? -1 : STATE_FD;
+    if (run->first != NULL && await_plan(&work, run, channel, &failure) < 0) give_up(channel, &failure);
+    if (run->first == NULL) work.state_fd = STATE_FD;
     work.note = note;
     work.fetch_slots = fetch_slots;
-    inner_channel = channel;
-    if (run->ready && await_plan(&work, run, channel, &failure) < 0) give_up(channel, &failure);
     if (come_alive(plan, channel, &failure) < 0) give_up(channel, &failure);
     if (interpret(&work, PLAN_INNER, &failure) < 0) give_up(channel, &failure);
     /* A plan that used no slot: the host's operations must all the same have gone well. */

@@ -40,7 +40,8 @@ static int execute(struct work *work, const struct plan_op *op) {
 
 void work_init(struct work *work, const struct plan *plan) {
     work->plan = plan;
-    work->state_fd = work->userns_fd = work->root_fd = work->mask_fd = work->base_fd = work->proc_fd = work->parent_fd = -1;
+    work->state_fd = work->userns_fd = work->root_fd = work->mask_fd = work->parent_fd = -1;
+    work->made = NULL;
     work->prepared = 0;
     work->note = NULL;
     work->fetch_slots = NULL;
@@ -59,7 +60,7 @@ int work_slot(struct work *work, const struct plan_op *op) {
 int interpret(struct work *work, enum plan_side side, struct failure *failure) {
     for (unsigned i = 0; i < work->plan->ops; i++) {
         const struct plan_op *op = &work->plan->op[i];
-        if (op->side != side) continue;
+        if (op->side != side || op->done) continue;
         int result = execute(work, op);
         if (result < 0) return fail(failure, result, (int)i, plan_op_name(op->op), op->strings > 0 ? op->string[0] : "-");
     }

@@ -11,9 +11,8 @@ struct work {
     int state_fd;  /* the placement's state directory, or -1 */
     int userns_fd; /* the sandbox's user namespace, on the host's side; or -1 */
     int root_fd;   /* the new root, once made; or -1 */
-    /* Ready: made before the plan came (prepare.c), -1 or 0 otherwise: the root that this process has, a procfs not yet attached,
-     * and whether the host's mounts are gone, lo is up and capabilities are forbidden. */
-    int base_fd, proc_fd, prepared;
+    int prepared;  /* ready: lo is up, the host's mounts and capabilities are gone */
+    int *made;     /* ready, beforehand: the tmpfs of each operation that wants one; or NULL */
     int mask_fd;   /* an empty read-only tmpfs that masks directories, once made; or -1 */
     int parent_fd; /* of the directory `parent`, see target_parent; or -1 */
     unsigned parent_symlinks;
@@ -34,6 +33,9 @@ int work_slot(struct work *work, const struct plan_op *op);
 
 /* Does the plan's operations of one side in order. 0, or the first failure's -errno. */
 int interpret(struct work *work, enum plan_side side, struct failure *failure);
+
+/* A new tmpfs: mode, a = bytes, b = inodes. The detached mount's fd or -errno. */
+int make_tmpfs(const struct plan_op *op);
 
 /* The executors: 0 or -errno. */
 int op_tree(struct work *work, const struct plan_op *op);

@@ -7,7 +7,8 @@
 /* The descriptors that the agent gives, see ARCHITECTURE.md, "Spawn protocol". */
 enum { PLAN_FD = 3, CONTROL_FD = 4, STATE_FD = 5 /* run */, TARGET_FD = 5 /* enter: a pidfd */ };
 
-/* Reads the plan from PLAN_FD, closes it, and checks that it is of this kind. 0 or -errno with failure filled. */
+/* `ready` is given its first plan in PLAN_FD and nothing in STATE_FD; the real ones come later, to the same places. At most twice:
+ * reads the plan from PLAN_FD, closes it, and checks that it is of this kind. 0 or -errno with failure filled. */
 int load_plan(struct plan *plan, enum plan_kind kind, struct failure *failure);
 
 #endif

@@ -3,6 +3,7 @@
  * holds no secret, reads no environment. */
 #include "load.h"
 #include "modes.h"
+#include "prepare.h"
 #include "run.h"
 #include "signals.h"
 #include "sys.h"
@@ -12,7 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-static struct plan plan; /* static: 90 KiB of which only what a plan fills is ever touched */
+static struct plan plan, first; /* static: 90 KiB of which only what a plan fills is ever touched */
 
 /* mount_setattr(2) is the newest call that nothing replaces. */
 static int kernel_is_too_old(void) {
@@ -23,16 +24,22 @@ static int run_main(char *mode, int ready) {
     static struct run run;
     run.plan = &plan;
     run.mode = mode;
-    run.ready = ready;
-    run.base = run.init_pidfd = run.command_pidfd = run.channel = run.report = run.listener = -1;
+    run.first = ready ? &first : NULL;
+    for (unsigned i = 0; i < PLAN_OPS_MAX; i++) run.made[i] = -1;
+    for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) run.slot[i] = -1;
+    run.init_pidfd = run.command_pidfd = run.channel = run.report = run.listener = -1;
     for (int i = 0; i < LOGS; i++) run.log[i].pipe = run.log[i].file = -1;
     for (int i = 0; i < CONNECTIONS_MAX; i++) run.connection[i].fd = -1;
     run.connection[CONNECTIONS_MAX].fd = CONTROL_FD;
 
     int result = kernel_is_too_old() ? fail(&run.failure, ENOSYS, -1, "kernel", "mount_setattr(2): Linux 5.12 or newer is needed")
                                        : 0;
-    if (result == 0 && !ready) result = load_plan(&plan, PLAN_RUN, &run.failure);
-    if (result == 0) result = run_birth(&run, ready ? SYS_NAMESPACES : plan.namespaces);
+    if (result == 0) result = load_plan(ready ? &first : &plan, PLAN_RUN, &run.failure);
+    if (result == 0 && ready) {
+        SYS(SYS_dup3, STATE_FD, PLAN_FD, O_CLOEXEC); /* keeps the place of the real plan from others */
+        result = prepare_outer(&run);
+    }
+    if (result == 0) result = run_birth(&run, ready ? first.namespaces : plan.namespaces);
     if (result == 0 && ready) result = ready_await(&run);
     if (result == 0) result = run_begin(&run);
     if (result < 0) run_abandon(&run);

@@ -1,6 +1,5 @@
 /* Operations that make mounts and put them in their place. */
 #include "interpret.h"
-#include "prepare.h"
 #include "sys.h"
 #include "target.h"
 #include "text.h"
@@ -54,10 +53,7 @@ int op_tree(struct work *work, const struct plan_op *op) {
 
 int op_propagation(struct work *work, const struct plan_op *op) {
     (void)op;
-    return work->prepared ? 0 : make_all_private();
-}
-
-int make_all_private(void) {
+    if (work->prepared) return 0;
     OWNED_FD root = SYS(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     return root < 0 ? root : sys_mount_setattr(root, 0, MS_PRIVATE, 1);
 }
@@ -77,53 +73,38 @@ static int open_filesystem(const char *type) {
     return fs;
 }
 
-static int configure_limits(int fs, const struct plan_op *op) {
-    char number[24] = "";
-    struct text text = TEXT(number);
-    int result;
-    text_number(&text, (int64_t)op->a);
-    if ((result = configure(fs, "size", number)) < 0) return result;
-    text = TEXT(number);
-    text_number(&text, (int64_t)op->b);
-    return configure(fs, "nr_inodes", number);
-}
-
 int make_tmpfs(const struct plan_op *op) {
     char number[24] = "";
     struct text text = TEXT(number);
     int result;
     OWNED_FD fs = open_filesystem("tmpfs");
     if (fs < 0) return fs;
-    if ((result = configure_limits(fs, op)) < 0) return result;
+    text_number(&text, (int64_t)op->a);
+    if ((result = configure(fs, "size", number)) < 0) return result;
+    text = TEXT(number);
+    text_number(&text, (int64_t)op->b);
+    if ((result = configure(fs, "nr_inodes", number)) < 0) return result;
+    text = TEXT(number);
     text_octal(&text, op->mode);
     if ((result = configure(fs, "mode", number)) < 0) return result;
     return mount_of(fs, attributes(op));
 }
 
-int put_over_root(int mount) {
-    OWNED_FD base = SYS(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-    return base < 0 ? base : sys_move_mount(mount, base);
-}
-
-/* The root that a ready inner half has anyway becomes the sandbox's: as asked for, and nothing to pivot to. */
-static int adopt_base(struct work *work, const struct plan_op *op) {
-    int result;
-    OWNED_FD fs = SYS(NR_FSPICK, work->base_fd, "", 9 /* FSPICK_CLOEXEC, FSPICK_EMPTY_PATH */);
-    if (fs < 0) return fs;
-    if ((result = configure_limits(fs, op)) < 0) return result;
-    if ((result = SYS(NR_FSCONFIG, fs, SYS_FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0)) < 0) return result;
-    if ((result = SYS(SYS_fchmodat, AT_FDCWD, "/", op->mode)) < 0) return result;
-    if ((result = sys_mount_setattr(work->base_fd, attributes(op), 0, 0)) < 0) return result;
-    work->root_fd = work->base_fd;
-    return 0;
+static int take_tmpfs(struct work *work, const struct plan_op *op) {
+    if (work->made == NULL) return make_tmpfs(op);
+    int *made = &work->made[op - work->plan->op], mount = *made;
+    *made = -1;
+    return mount;
 }
 
 int op_root(struct work *work, const struct plan_op *op) {
-    if (op->slot < 0 && work->base_fd >= 0) return adopt_base(work, op);
-    OWNED_FD mount = op->slot >= 0 ? work_slot(work, op) : make_tmpfs(op);
+    OWNED_FD mount = op->slot >= 0 ? work_slot(work, op) : take_tmpfs(work, op);
     if (op->slot >= 0) work->slot[op->slot] = -1;
     if (mount < 0) return mount == -1 ? -EBADF : mount;
-    int result = put_over_root(mount);
+    /* On top of the old root: no mount point has to exist, and paths from / still name the host until pivot_root. */
+    OWNED_FD base = SYS(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (base < 0) return base;
+    int result = sys_move_mount(mount, base);
     if (result < 0) return result;
     target_forget(work);
     work->root_fd = mount;
@@ -139,7 +120,7 @@ static int put(struct work *work, const struct plan_op *op, int mount, int direc
 }
 
 int op_tmpfs(struct work *work, const struct plan_op *op) {
-    return put(work, op, make_tmpfs(op), 1);
+    return put(work, op, take_tmpfs(work, op), 1);
 }
 
 int op_attach(struct work *work, const struct plan_op *op) {
@@ -150,17 +131,9 @@ int op_attach(struct work *work, const struct plan_op *op) {
     return target_attach(work, op, op->string[0], mount, (op->flags & PF_CREATE_DIRECTORY) != 0);
 }
 
-int make_proc(const struct plan_op *op) {
-    OWNED_FD fs = open_filesystem("proc");
-    return fs < 0 ? fs : mount_of(fs, attributes(op));
-}
-
 int op_proc(struct work *work, const struct plan_op *op) {
-    int made = work->proc_fd, result;
-    work->proc_fd = -1;
-    if (made < 0) return put(work, op, make_proc(op), 1);
-    if ((result = sys_mount_setattr(made, attributes(op), 0, 0)) < 0) return result;
-    return put(work, op, made, 1);
+    OWNED_FD fs = open_filesystem("proc");
+    return fs < 0 ? fs : put(work, op, mount_of(fs, attributes(op)), 1);
 }
 
 int op_mqueue(struct work *work, const struct plan_op *op) {
@@ -228,16 +201,11 @@ int op_remount_readonly(struct work *work, const struct plan_op *op) {
 }
 
 int op_pivot_root(struct work *work, const struct plan_op *op) {
-    (void)op;
-    if (work->base_fd >= 0 && work->root_fd == work->base_fd) return SYS(SYS_chdir, "/");
-    return replace_root(work->root_fd);
-}
-
-int replace_root(int root) {
     int result;
+    (void)op;
     OWNED_FD old = SYS(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (old < 0) return old;
-    if ((result = SYS(SYS_fchdir, root)) < 0) return result;
+    if ((result = SYS(SYS_fchdir, work->root_fd)) < 0) return result;
     /* Both arguments ".": the old root ends up on top of the new one, and no directory is needed for it. */
     if ((result = SYS(SYS_pivot_root, ".", ".")) < 0) return result;
     if ((result = SYS(SYS_fchdir, old)) < 0) return result;

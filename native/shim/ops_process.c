@@ -1,7 +1,6 @@
 /* Operations on the process itself and on its namespaces. */
 #include "caps.h"
 #include "interpret.h"
-#include "prepare.h"
 #include "sys.h"
 
 #include <linux/keyctl.h>
@@ -25,12 +24,9 @@ int op_domainname(struct work *work, const struct plan_op *op) {
 }
 
 int op_loopback_up(struct work *work, const struct plan_op *op) {
-    (void)op;
-    return work->prepared ? 0 : loopback_up();
-}
-
-int loopback_up(void) {
     struct ifreq request;
+    (void)op;
+    if (work->prepared) return 0;
     OWNED_FD fd = SYS(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return fd;
     memset(&request, 0, sizeof request);

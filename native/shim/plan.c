@@ -92,6 +92,7 @@ static int decode_maps(struct cursor *c, struct plan_map *map, unsigned maps) {
 }
 
 static int decode_op(struct cursor *c, struct plan_op *op) {
+    op->done = 0;
     op->op = (uint16_t)number(c, 2);
     op->side = (uint8_t)number(c, 1);
     op->strings = (uint8_t)number(c, 1);

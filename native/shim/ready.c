@@ -1,6 +1,7 @@
 /* `shim ready`: waits, with everything made that needs no plan, until the agent gives one. Used once. */
 #include "channel.h"
 #include "load.h"
+#include "prepare.h"
 #include "run.h"
 #include "signals.h"
 #include "sys.h"
@@ -36,10 +37,8 @@ static int hear_prepared(struct run *run) {
     int fds[PLAN_SLOTS_MAX], count, pid;
     int result = channel_receive(run->channel, &message, fds, &count, &pid, 0);
     if (result != 1) return fail(&run->failure, EPROTO, -1, "ready", "init died");
-    if (message.type == MESSAGE_PREPARED && count == 1) {
-        run->base = fds[0];
-        return 0;
-    }
+    for (int i = 0; i < count; i++) sys_close(fds[i]);
+    if (message.type == MESSAGE_PREPARED) return 0;
     run->failure = message.failure;
     return message.type == MESSAGE_FAILED && message.failure.errnum > 0 ? -message.failure.errnum : fail(&run->failure, EPROTO, -1, "ready", "message");
 }
@@ -62,17 +61,23 @@ static int hear_plan(struct run *run) {
     return 0;
 }
 
-/* The namespaces are as they are, the host's mounts and capabilities are gone, and lo is up: a plan that wants it otherwise must start
- * afresh. */
-static int check_fit(const struct plan *plan, struct failure *failure) {
+/* The namespaces are as they are, and some things cannot be undone: a plan that wants it otherwise must start afresh. */
+static int check_fit(const struct run *run, struct failure *failure) {
+    const struct plan *plan = run->plan, *first = run->first;
     int loopback = 0, capabilities = 0;
-    if (plan->namespaces != SYS_NAMESPACES) return fail(failure, EINVAL, -1, "ready", "namespaces");
+    if (plan->namespaces != first->namespaces) return fail(failure, EINVAL, -1, "ready", "namespaces");
     for (unsigned i = 0; i < plan->ops; i++) {
         const struct plan_op *op = &plan->op[i];
         if (op->op == OP_LOOPBACK_UP) loopback = 1;
         if (op->op == OP_DROP_CAPABILITIES) capabilities = 1;
         if (op->side == PLAN_INNER && (op->op == OP_TREE || op->op == OP_OVERLAY || op->op == OP_STATE_MKDIR))
             return fail(failure, EINVAL, (int)i, plan_op_name(op->op), "not in a ready sandbox");
+    }
+    for (unsigned i = 0; i < first->ops; i++) {
+        if (first->op[i].op != OP_SYSCTL) continue;
+        unsigned j = 0;
+        while (j < plan->ops && !prepare_same(&plan->op[j], &first->op[i])) j++;
+        if (j == plan->ops) return fail(failure, EINVAL, -1, "ready", first->op[i].string[0]);
     }
     if (!capabilities) return fail(failure, EINVAL, -1, "ready", "capabilities are dropped");
     return loopback ? 0 : fail(failure, EINVAL, -1, "ready", "lo is up");
@@ -98,6 +103,7 @@ int ready_await(struct run *run) {
         if (polled[1].revents != 0) {
             if ((result = hear_prepared(run)) < 0) return result;
             prepared = 1;
+            for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) close_now(&run->slot[i]);
             tell_ready(run);
         } else if (polled[0].revents != 0) {
             if (!prepared) leave(run);
@@ -114,5 +120,5 @@ int ready_await(struct run *run) {
     result = PLAN_FD;
     if ((result = channel_send(run->channel, &message, &result, 1)) < 0) return fail(&run->failure, result, -1, "ready", "hand_over");
     if ((result = load_plan(run->plan, PLAN_RUN, &run->failure)) < 0) return result;
-    return check_fit(run->plan, &run->failure);
+    return check_fit(run, &run->failure);
 }

@@ -12,8 +12,10 @@ enum { LOGS = 2, STATE_STARTING = 0, STATE_RUNNING, STATE_FAILED };
 struct run {
     struct plan *plan;
     char *mode; /* the first argument, which ps(1) shows */
-    int ready; /* started before its plan: `shim ready` */
-    int base;  /* ready: the root that the inner half made for itself and the sandbox may get; or -1 */
+    /* Ready: the first plan (prepare.h), what was made for it by operation and by slot, and whose files are to be given away. */
+    struct plan *first;
+    int made[PLAN_OPS_MAX], slot[PLAN_SLOTS_MAX];
+    unsigned char given[PLAN_OPS_MAX];
     int state;
     int init_pid, init_pidfd;
     int command_pid, command_pidfd;

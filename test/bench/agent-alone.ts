@@ -27,13 +27,14 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
   const waiting = new Map<string, (status: PlacementStatus) => void>();
   const program = native.sealProgram(fileURLToPath(new URL('../../native/build/nsfleet-shim', import.meta.url)));
   const log = createLog('bench', 'warn');
-  const ready = createReadyPool({ native, program, size: readySandboxes, log });
+  const host = readHostRootFacts();
+  const ready = createReadyPool({ native, program, host, size: readySandboxes, log });
   const placements = createPlacements({
     runner: {
       native,
       program,
       ready,
-      host: readHostRootFacts(),
+      host,
       roots: { allowed: null, privateDirectories: [] },
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
       log,

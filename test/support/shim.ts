@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { firstPlan } from '#agent/sandbox/ready-plan.ts';
+import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
 import { buildNative } from '#native/build.mjs';
 import { loadNative } from '#native/binding.ts';
 import type { Native } from '#native/binding.ts';
@@ -67,7 +69,8 @@ export async function loadShims(): Promise<Shims> {
     },
     ready: () => {
       using nothing = nullDevice(native);
-      const run = start('ready', [nothing, nothing, nothing], nothing, nothing);
+      using first = memoryOf(firstPlan(readHostRootFacts()));
+      const run = start('ready', [nothing, nothing, nothing], first, nothing);
       return Object.assign(run, {
         give(plan: Plan | Uint8Array, stateDirectory: string, text = 'plan\n') {
           using directory = native.openDir(stateDirectory);

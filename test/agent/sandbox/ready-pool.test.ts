@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
 import type { ReadyPool } from '#agent/sandbox/ready-pool.ts';
+import { firstPlan } from '#agent/sandbox/ready-plan.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
 import { endShim, startSandbox } from '#agent/sandbox/runner.ts';
 import type { RunnerParts } from '#agent/sandbox/runner.ts';
@@ -43,7 +44,7 @@ function readyBelow(pid: number): number[] {
 }
 
 function poolOf(size: number): ReadyPool {
-  return createReadyPool({ native, program, size, log });
+  return createReadyPool({ native, program, host: readHostRootFacts(), size, log });
 }
 
 let made = 0;
@@ -84,7 +85,7 @@ test('fills up, gives each away once, and fills up again', { skip }, async () =>
   assert.ok(!readyBelow(process.pid).includes(pid));
   await pool.close();
   assert.deepEqual(readyBelow(process.pid), []);
-  assert.equal(pool.take(), null);
+  assert.equal(pool.take(firstPlan(readHostRootFacts())), null);
 });
 
 test('a burst that is larger than the pool is made from new ones; nothing is left of 200', { skip }, async () => {
