@@ -24,7 +24,7 @@ const fromInside: ReadonlySet<PlanOperationName> = new Set<PlanOperationName>(['
 export function firstPlan(host: HostRootFacts): Plan {
   const [plan, other] = ['a', 'b'].map((name, index) =>
     compileSandboxPlan({
-      spec: SandboxSpec.parse({ command: [name] }),
+      spec: SandboxSpec.parse({ command: [name], user: { uid: index, gid: index } }),
       name,
       idRange: { start: 1 + index, count: 1 },
       owner: { uid: 0, gid: 0 },
