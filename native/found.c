@@ -132,7 +132,7 @@ int32_t nsf_finding_resolve(struct nsf_finding *finding, int fd) {
     if (type < 0)
         return type;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int opened = open(path, O_RDONLY | O_CLOEXEC);
+    int opened = open(path, O_RDONLY | O_CLOEXEC | NSF_PIN_FLAGS);
     if (opened < 0)
         return -errno;
     type = nsf_nsfs_type(opened);

@@ -41,7 +41,7 @@ static long flags_of(const struct nsf_place *place, const char *name) {
 }
 
 /*
- * A scan's hold on a namespace is no holder, or the scans of two agents would find each other's. It is marked (NSF_PIN_FLAGS), or so short
+ * A scan's hold on a namespace is no holder, or the scans of two agents would find each other's. It is marked (NSF_PIN_FLAGS or O_PATH), or so short
  * that it is gone at a second look. Only the same user's same program may claim to be that, so that nobody else hides by the mark.
  */
 static int is_pin(const struct nsf_search *search, struct nsf_place *place, int dir, const char *name, const char *text, ssize_t bytes) {
@@ -49,7 +49,7 @@ static int is_pin(const struct nsf_search *search, struct nsf_place *place, int 
     if (!likely_pins(search, place))
         return 0;
     long flags = flags_of(place, name);
-    if (flags < 0 || (flags & NSF_PIN_FLAGS) == NSF_PIN_FLAGS)
+    if (flags < 0 || (flags & NSF_PIN_FLAGS) == NSF_PIN_FLAGS || (flags & O_PATH) != 0)
         return 1;
     ssize_t now = readlinkat(dir, name, again, sizeof again);
     return now != bytes || memcmp(text, again, (size_t)bytes) != 0;

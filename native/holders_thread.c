@@ -40,7 +40,7 @@ static ssize_t read_link(int task, int32_t tid, int link, char text[64]) {
 static int open_link(int task, int32_t tid, int link) {
     char path[64];
     snprintf(path, sizeof path, "%d/ns/%s", tid, nsf_link_names[link]);
-    int fd = openat(task, path, O_RDONLY | O_CLOEXEC);
+    int fd = openat(task, path, O_RDONLY | O_CLOEXEC | NSF_PIN_FLAGS);
     if (fd < 0 && errno == ENOENT && link == NSF_PID_FOR_CHILDREN)
         return nsf_nsfs_pid_for_children(tid, 1);
     return fd < 0 ? -errno : fd;

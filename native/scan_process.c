@@ -33,7 +33,7 @@ static int32_t read_link(struct nsf_walk *scan, int ns, int link) {
     int32_t index = nsf_table_find(&scan->table, type, link_inode(text, bytes));
     if (index >= 0)
         return index;
-    int fd = openat(ns, nsf_link_names[link], O_RDONLY | O_CLOEXEC);
+    int fd = openat(ns, nsf_link_names[link], O_RDONLY | O_CLOEXEC | NSF_PIN_FLAGS);
     if (fd < 0)
         return -errno;
     return nsf_table_resolve(&scan->table, type, fd);

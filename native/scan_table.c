@@ -48,7 +48,6 @@ static int32_t add(struct nsf_table *table, int type, const struct nsf_nsfs *abo
     if (table->pinned < table->pin_max) {
         table->pins[index] = fd;
         table->pinned++;
-        (void)fcntl(fd, F_SETFL, NSF_PIN_FLAGS);
     } else {
         table->pins[index] = -1;
         table->unpinned++;
@@ -89,6 +88,7 @@ static int describe(struct nsf_table *table, int type, int fd, int32_t index) {
 
 int32_t nsf_table_resolve(struct nsf_table *table, int type, int fd) {
     struct nsf_nsfs about;
+    (void)fcntl(fd, F_SETFL, NSF_PIN_FLAGS);
     int result = nsf_nsfs_identify(fd, &about);
     if (result < 0) {
         close(fd);

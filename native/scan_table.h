@@ -21,7 +21,7 @@ struct nsf_table {
 
 /*
  * Status flags of the descriptors that a table holds open, without any effect on them: by these a search of descriptors knows those of a scan, its
- * own or another agent's, which are gone a moment later.
+ * own or another agent's, which are gone a moment later. Set when they are opened where that is possible.
  */
 #define NSF_PIN_FLAGS (O_APPEND | O_NONBLOCK)
 

@@ -6,6 +6,16 @@ import { namespaceLinks } from '#native/types.ts';
 const library = process.argv[2] ?? '';
 const native = loadNative({ library, scanRows: { processes: 1, namespaces: 1 } });
 for (let round = 0; round < 20; round++) await native.scan();
+const small = loadNative({ library, foundRoom: { references: 1, namespaces: 1, textBytes: 1 } });
+for (let round = 0; round < 5; round++) {
+  const { namespaces } = await native.scan();
+  const doors = namespaces.filter(({ type, leaderPid }) => type === 'mnt' && leaderPid > 0).map(({ leaderPid }) => ({ pid: leaderPid }));
+  for (const search of [native, small]) {
+    await search.references();
+    await search.references({ pids: [process.pid, 1, 0x7fffffff, -1] });
+    await search.mounts([...doors, { pid: process.pid, fd: 0 }, { pid: 0x7fffffff }]);
+  }
+}
 for (const type of namespaceLinks) native.relate({ pid: process.pid, type });
 assert.throws(() => native.relate({ path: '/proc/self/ns/missing' }));
 assert.throws(() => native.sealProgram(`/${'long/'.repeat(300)}`));

@@ -20,6 +20,7 @@ const skip = process.geteuid?.() !== 0 && 'needs root';
 /** As many namespaces in each round, so that an emulated guest has few enough scans to make. */
 const movers = 10;
 const rounds = 100;
+const handOvers = 30;
 
 type Mover = AsyncDisposable & {
   pid: number;
@@ -82,5 +83,29 @@ test(`${movers * rounds} namespaces, one after another, are as many records`, { 
   }
   assert.equal(keys.size, movers * rounds);
   context.diagnostic(`${keys.size} namespaces on ${inodes.size} inode numbers, ${withoutId} of them without an id of the kernel`);
+  assert.ok(inodes.size < keys.size / 2, 'inode numbers were reused');
+});
+
+test('also where no look saw the number free: the next one has taken it meanwhile', { skip, timeout: 170_000 }, async (context) => {
+  const native: Native = await builtNative();
+  const program = await compileFixture('one-after-another.c', join(directory, 'one-after-another'));
+  await using started = new AsyncDisposableStack();
+  const pairs = Array.from({ length: movers }, () => [started.use(startMover(program)), started.use(startMover(program))] as const);
+  let generations: Generations = new Map();
+  const keys = new Set<string>();
+  const inodes = new Set<number>();
+  for (let round = 0; round < handOvers; round++) {
+    const turns = pairs.map((pair) => (round % 2 === 0 ? { going: pair[1], coming: pair[0] } : { going: pair[0], coming: pair[1] }));
+    for (const { going } of turns) await going.move('o');
+    for (const { coming } of turns) inodes.add((await coming.move('n')).inode);
+    const { model, generations: next } = buildModel(await native.scan(), generations, () => '', 0);
+    generations = next;
+    for (const { coming } of turns) {
+      const row = [...model.processes.values()].find(({ pid }) => pid === coming.pid);
+      keys.add(row?.namespaces[namespaceTypes.indexOf('uts')] ?? '');
+    }
+  }
+  assert.equal(keys.size, movers * handOvers);
+  context.diagnostic(`${keys.size} namespaces on ${inodes.size} inode numbers`);
   assert.ok(inodes.size < keys.size / 2, 'inode numbers were reused');
 });
