@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { buildNative } from '#native/build.mjs';
+import { temporaryDirectories } from '#test/support/dirs.ts';
+import { startHidingPlaces } from '#test/support/hiding-places.ts';
+import { leakCheck } from '#test/support/leaks.ts';
 import { temporaryDirectory } from './fixture.ts';
+
+leakCheck();
 
 /** The run time must be there before the library: Node itself knows nothing of it. Null if there is none. */
 function runtime(): string | null {
@@ -16,11 +21,21 @@ function runtime(): string | null {
 }
 
 const preload = runtime();
+const skipPlaces = preload === null ? 'gcc with libasan is not installed' : process.geteuid?.() !== 0 && 'needs root';
+const env = { ...process.env, LD_PRELOAD: preload ?? '', ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
+const directory = temporaryDirectories().root;
 
 test('no sanitizer speaks up', { skip: preload === null && 'gcc with libasan is not installed' }, async () => {
   const { library } = await buildNative({ parts: ['library'], sanitize: true });
   const exercise = fileURLToPath(new URL('sanitize-exercise.ts', import.meta.url));
-  const env = { ...process.env, LD_PRELOAD: preload ?? '', ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
+  const said = execFileSync(process.execPath, [exercise, library], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  assert.match(said, /^done$/m);
+});
+
+test('nor where holders are searched for in every hiding place', { skip: skipPlaces }, async () => {
+  await using _hiding = await startHidingPlaces(directory);
+  const { library } = await buildNative({ parts: ['library'], sanitize: true });
+  const exercise = fileURLToPath(new URL('sanitize-holders.ts', import.meta.url));
   const said = execFileSync(process.execPath, [exercise, library], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   assert.match(said, /^done$/m);
 });
