@@ -52,10 +52,14 @@ export async function findNamespace(tx: Tx, { namespace, host, type }: Namespace
   return { ...found, holders: await listHolders(tx, found.id) };
 }
 
-/** The number of the namespace of that type and key on the same host and boot; the newest where it was seen more than once. */
+/**
+ * The number of the namespace of that type and key on the same host and boot: the parent or owner of `n`, which it holds. So that one is
+ * current where `n` is, and did not end before `n` did; a minute, for ends that are only bounds.
+ */
 function idOf(type: SQL, key: SQL): SQL {
   const same = sql`o.host_id = n.host_id and o.boot_id = n.boot_id and o.type = ${type} and o.key = ${key}`;
-  return sql`case when ${key} is not null then coalesce(
+  return sql`case when ${key} is null then null else coalesce(
     (select o.id::text from namespaces o where ${same} and o.ended_at = 'infinity'),
-    (select o.id::text from namespaces o where ${same} and o.ended_at < 'infinity' order by o.ended_at desc limit 1)) end`;
+    (select o.id::text from namespaces o where n.ended_at < 'infinity' and ${same} and o.ended_at < 'infinity'
+      and o.ended_at >= n.ended_at - interval '1 minute' order by o.ended_at desc limit 1)) end`;
 }
