@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { openStore, transact } from '#controller/store/client.ts';
 import { appendEvents, readEvents } from '#controller/store/events.ts';
 import type { Store } from '#controller/store/client.ts';
