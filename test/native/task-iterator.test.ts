@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { copyFileSync, existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { compareScans } from '#agent/inventory/compare-scans.ts';
 import type { Native } from '#native/binding.ts';
 import { buildTaskLoader } from '#native/build-bpf.mjs';
@@ -50,16 +51,16 @@ function namespaceOf(scan: Scan, pid: number, type: (typeof namespaceLinks)[numb
   return row;
 }
 
-/** Free of the order in which namespaces were found; without those that no process of the scan leads to. */
+/** Free of the order in which namespaces were found, and of their members: those of the host come and go. */
 function canonical(scan: Scan): Map<string, unknown> {
   const name = (index: number): string => {
     const row = scan.namespaces[index];
     return row === undefined ? '' : `${row.type}:${row.inode}:${row.id}`;
   };
   return new Map(
-    scan.namespaces.map(({ parentIndex, ownerIndex, ...row }, index) => [
+    scan.namespaces.map(({ parentIndex, ownerIndex, type, inode, dev, id, ownerUid }, index) => [
       name(index),
-      { ...row, parent: name(parentIndex), owner: name(ownerIndex) },
+      { type, inode, dev, id, ownerUid, parent: name(parentIndex), owner: name(ownerIndex) },
     ]),
   );
 }
@@ -98,6 +99,16 @@ function treeBelow(pid: number): string[] {
   return [comm(pid), ...children.flatMap((child) => treeBelow(Number(child)))];
 }
 
+test('every namespace counts its members and names the lowest', { skip }, async () => {
+  const scan = await iterator.scan();
+  for (const [index, namespace] of scan.namespaces.entries()) {
+    const members = scan.processes.filter(({ ns }) => ns[namespaceLinks.indexOf(namespace.type)] === index);
+    assert.equal(namespace.processCount, members.length);
+    assert.equal(namespace.leaderPid, members.length === 0 ? 0 : Math.min(...members.map(({ pid }) => pid)));
+    assert.equal(namespace.leaderStartTicks, members.find(({ pid }) => pid === namespace.leaderPid)?.startTicks ?? '0');
+  }
+});
+
 test('start time, parent, uid and hostile name are exact', { skip }, async () => {
   const name = 'a) R 1 (\n\t\u001b[m';
   using directory = temporaryDirectory();
@@ -122,28 +133,35 @@ test('a zombie is kept, in its user and pid namespace alone, also as the last on
   // The inner sh is PID 1 of its namespace and ends; unshare, stopped, does not reap it.
   const child = spawn('unshare', ['-Urpf', 'sh', '-c', 'echo ready; read line'], { stdio: ['pipe', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
-  child.kill('SIGSTOP');
-  child.stdin.end();
-  const zombieOf = (scan: Scan): ProcessRow | undefined => scan.processes.find(({ ppid, state }) => ppid === child.pid && state === 'Z');
-  let scan = await iterator.scan();
-  for (let tries = 0; tries < 100 && zombieOf(scan) === undefined; tries++) scan = await iterator.scan();
-  const zombie = zombieOf(scan);
-  assert.ok(zombie, 'the zombie is in the scan');
-  assert.deepEqual(
-    namespaceLinks.filter((_, link) => (zombie.ns[link] ?? -1) >= 0),
-    ['user', 'pid'],
-  );
-  const proc = await native.scan();
-  const [pid, user] = (['pid', 'user'] as const).map((type) => namespaceOf(scan, zombie.pid, type));
-  assert.deepEqual(
-    [pid?.id, pid?.inode, user?.id],
-    [namespaceOf(proc, zombie.pid, 'pid').id, namespaceOf(proc, zombie.pid, 'pid').inode, namespaceOf(proc, zombie.pid, 'user').id],
-  );
-  assert.equal(scan.namespaces[pid?.ownerIndex ?? -1], user);
-  assert.equal(scan.namespaces[pid?.parentIndex ?? -1]?.inode, 0xeffffffc);
-  const ended = once(child, 'exit');
-  child.kill('SIGKILL');
-  await ended;
+  try {
+    child.kill('SIGSTOP');
+    while (!/\) T /.test(readFileSync(`/proc/${child.pid}/stat`, 'latin1'))) await sleep(1);
+    child.stdin.end();
+    const zombieOf = (scan: Scan): ProcessRow | undefined => scan.processes.find(({ ppid, state }) => ppid === child.pid && state === 'Z');
+    let scan = await iterator.scan();
+    for (let tries = 0; tries < 500 && zombieOf(scan) === undefined; tries++) {
+      await sleep(10);
+      scan = await iterator.scan();
+    }
+    const zombie = zombieOf(scan);
+    assert.ok(zombie, 'the zombie is in the scan');
+    assert.deepEqual(
+      namespaceLinks.filter((_, link) => (zombie.ns[link] ?? -1) >= 0),
+      ['user', 'pid'],
+    );
+    const proc = await native.scan();
+    const [pid, user] = (['pid', 'user'] as const).map((type) => namespaceOf(scan, zombie.pid, type));
+    assert.deepEqual(
+      [pid?.id, pid?.inode, user?.id],
+      [namespaceOf(proc, zombie.pid, 'pid').id, namespaceOf(proc, zombie.pid, 'pid').inode, namespaceOf(proc, zombie.pid, 'user').id],
+    );
+    assert.equal(scan.namespaces[pid?.ownerIndex ?? -1], user);
+    assert.equal(scan.namespaces[pid?.parentIndex ?? -1]?.inode, 0xeffffffc);
+  } finally {
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  }
 });
 
 test('threads that are elsewhere than their process are told, and no others', { skip }, async () => {
