@@ -4,8 +4,9 @@
  */
 import { z } from 'zod';
 import { HostId } from './host.ts';
+import { ReportedProcess } from './inventory.ts';
 import { Mount, MountQuery } from './mount.ts';
-import { NamespaceType } from './namespace.ts';
+import { BootId, NamespaceType } from './namespace.ts';
 import { PidTranslation } from './pids.ts';
 import { Moment } from './moment.ts';
 import {
@@ -95,6 +96,27 @@ export const api = {
     params: HostParams,
     query: z.object({ ...page, from: Moment.optional(), to: Moment.optional(), types: TypeList.optional(), filter }),
     reply: z.object({ host: z.object({ id: HostId, name: z.string() }), events: z.array(Event), nextCursor }),
+  },
+  processList: {
+    method: 'GET',
+    path: '/v1/hosts/:host/processes',
+    summary: 'Processes of a host by pid, with the namespaces that they hold, as last reported',
+    params: HostParams,
+    query: z.object({
+      ...page,
+      pid: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(2 ** 31 - 1)
+        .optional()
+        .describe('this one only'),
+    }),
+    reply: z.object({
+      host: z.object({ id: HostId, name: z.string(), bootId: BootId.nullable() }),
+      processes: z.array(ReportedProcess),
+      nextCursor,
+    }),
   },
   hostEnroll: {
     method: 'POST',

@@ -205,7 +205,8 @@ export class NsfleetError extends Error {
   readonly remedy: string;
 
   constructor(code: ErrorCode, fields: ErrorFields) {
-    super(`cannot ${fields.attempted} ${fields.target}: ${fields.reason}`.replace(/ {2,}/g, ' '), { cause: fields.cause });
+    // The reason stays as it is: a caret below a text stands where it points to.
+    super(`${`cannot ${fields.attempted} ${fields.target}`.replace(/ {2,}/g, ' ')}: ${fields.reason}`, { cause: fields.cause });
     this.code = code;
     this.attempted = fields.attempted;
     this.target = fields.target;

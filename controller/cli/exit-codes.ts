@@ -4,8 +4,8 @@ import { printJson } from './output/json.ts';
 import type { Session } from './session.ts';
 
 const meanings: Record<keyof typeof exitCodes, string> = {
-  ok: 'done; for `status`: all is well',
-  failed: 'failed; for `status`: there are problems',
+  ok: 'done; for `status`: all is well; for `ns diff`: no differences',
+  failed: 'failed; for `status`: there are problems; for `ns diff`: there are differences',
   usage: 'asked wrongly: arguments, input or settings',
   notFound: 'there is no such host, namespace or sandbox',
   conflict: 'in conflict with what is: a name taken, a wrong state, an ambiguous name',

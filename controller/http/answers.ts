@@ -8,6 +8,7 @@ import { awaitState } from '../sandbox/wait.ts';
 import type { WaitFor } from '../sandbox/wait.ts';
 import { fleetStatus } from '../status.ts';
 import { enrollHost, findHost } from '../store/hosts.ts';
+import { listProcesses } from '../store/processes.ts';
 import { findSandbox } from '../store/sandboxes.ts';
 import { createEventAnswers } from './events.ts';
 import { createLists } from './lists.ts';
@@ -25,6 +26,7 @@ export function createAnswers(context: Context): Answers {
     ...createNamespaceAnswers(context),
     ...createEventAnswers(db),
 
+    processList: ({ params, query }) => listProcesses(db, params.host, query),
     hostShow: ({ params }) => findHost(db, params.host),
     async hostEnroll({ body }) {
       // The key is checked by signing for it, before anything is written.

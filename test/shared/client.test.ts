@@ -32,12 +32,12 @@ test('a kept connection that the server resets: the call goes again, with the sa
       const seen = ports.includes(request.socket.remotePort);
       ports.push(request.socket.remotePort);
       if (seen) request.socket.resetAndDestroy();
-      else response.end('{"events":[]}');
+      else response.end('{"events":[],"last":"0"}');
     },
     async (address) => {
       const client = createClient(address, 'token');
       await client.call('eventList');
-      assert.deepEqual(await client.call('eventList'), { events: [] });
+      assert.deepEqual(await client.call('eventList'), { events: [], last: '0' });
       ports = ports.slice(-1);
       await assert.rejects(client.call('sandboxCreate', { body }), { code: 'MESSAGE_MALFORMED' });
       assert.equal(ports.length, 3);

@@ -5,6 +5,7 @@ import type { SandboxListOptions } from '../sandbox/list.ts';
 import type { LogsOptions } from '../sandbox/logs.ts';
 import type { RemoveOptions } from '../sandbox/remove.ts';
 import type { StopOptions } from '../sandbox/stop.ts';
+import { examples } from './examples.ts';
 import { collect } from './repeat.ts';
 import { execCommand } from './sandbox-exec.ts';
 import { runCommand } from './sandbox-run.ts';
@@ -32,12 +33,17 @@ function listCommand(attach: Attach): Command {
     .option('--host <host>', 'on this host: id or name')
     .option('--label <label>', 'with this label: key or key=value; may repeat', collect)
     .option('--state <state>', 'placed, running, stopping, stopped, failed, lost or removed')
-    .option('-q, --quiet', 'ids only');
+    .option('--filter <expression>', 'those of which this CEL expression is true (docs/filters.md)')
+    .option('-q, --quiet', 'ids only')
+    .addHelpText('after', examples('nsfleet sandbox ls --all', `nsfleet sandbox ls --filter 'state == "running" && age > duration("1h")'`));
   return attach(list, async (session) => (await import('../sandbox/list.ts')).listSandboxes(session, list.opts<SandboxListOptions>()));
 }
 
 function showCommand(attach: Attach): Command {
-  const show = new Command('show').description('show one sandbox').argument('<sandbox>', which);
+  const show = new Command('show')
+    .description('show one sandbox')
+    .argument('<sandbox>', which)
+    .addHelpText('after', examples('nsfleet sandbox show web-1', 'nsfleet sandbox show web-1 --json'));
   return attach(show, async (session) => (await import('../sandbox/show.ts')).showSandbox(session, String(show.args[0])));
 }
 
@@ -45,7 +51,8 @@ function logsCommand(attach: Attach): Command {
   const logs = new Command('logs')
     .description('print what its command wrote')
     .argument('<sandbox>', which)
-    .option('-f, --follow', 'go on until it ends');
+    .option('-f, --follow', 'go on until it ends')
+    .addHelpText('after', examples('nsfleet sandbox logs web-1', 'nsfleet sandbox logs -f web-1'));
   return attach(logs, async (session) =>
     (await import('../sandbox/logs.ts')).printLogs(session, String(logs.args[0]), logs.opts<LogsOptions>()),
   );
@@ -56,7 +63,8 @@ function stopCommand(attach: Attach): Command {
     .description('send the stop signal, wait, then kill')
     .argument('<sandbox...>', which)
     .option('-s, --signal <signal>', 'stop signal instead of the sandbox’s own: TERM, SIGINT, 15 …')
-    .option('-g, --grace <duration>', 'time before it is killed: 10s, 500ms, 2m; a bare number is seconds');
+    .option('-g, --grace <duration>', 'time before it is killed: 10s, 500ms, 2m; a bare number is seconds')
+    .addHelpText('after', examples('nsfleet sandbox stop web-1', 'nsfleet sandbox stop --grace 30s web-1 web-2'));
   return attach(stop, async (session) => (await import('../sandbox/stop.ts')).stopSandboxes(session, stop.args, stop.opts<StopOptions>()));
 }
 
@@ -65,7 +73,8 @@ function removeCommand(attach: Attach): Command {
     .alias('remove')
     .description('remove ended sandboxes')
     .argument('<sandbox...>', which)
-    .option('-f, --force', 'running ones too: they are killed');
+    .option('-f, --force', 'running ones too: they are killed')
+    .addHelpText('after', examples('nsfleet sandbox rm web-1', 'nsfleet sandbox rm --force web-1 web-2'));
   return attach(remove, async (session) =>
     (await import('../sandbox/remove.ts')).removeSandboxes(session, remove.args, remove.opts<RemoveOptions>()),
   );

@@ -1,59 +1,70 @@
 /** `nsfleet events`. */
-import { sleep } from '#shared/async.ts';
+import type { FollowRequest } from '#shared/api.ts';
 import type { Client } from '#shared/client.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Event } from '#shared/resources.ts';
 import { connect } from '../connection.ts';
+import { hostNames } from '../host/list.ts';
 import { printJson, printJsonLine } from '../output/json.ts';
 import { printTable } from '../output/table.ts';
-import type { Column } from '../output/table.ts';
 import type { Session } from '../session.ts';
+import { eventColumns } from './event-table.ts';
+import { followEvents } from './follow.ts';
 
-export type EventOptions = { since?: string; follow?: boolean };
+export type EventOptions = {
+  since?: string;
+  follow?: boolean;
+  type?: string[];
+  host?: string;
+  sandbox?: string;
+  ns?: string;
+  filter?: string;
+};
+
+type Choice = Omit<FollowRequest, 'since'>;
 
 const pageSize = 1000;
-const pollMs = 1000;
 
 /** Prints the events after a number; with `follow` never returns by itself. */
 export async function printEvents(session: Session, options: EventOptions): Promise<number> {
-  const since = options.since ?? '0';
-  if (!/^[0-9]{1,19}$/.test(since)) {
+  const { since, host, sandbox, ns: namespace, filter } = options;
+  if (since !== undefined && !/^[0-9]{1,18}$/.test(since)) {
     throw new NsfleetError('USAGE', { attempted: 'list events after', target: since, reason: 'not the number of an event' });
   }
+  const types = options.type?.join(',');
+  const choice = Object.fromEntries(
+    Object.entries({ types, host, sandbox, namespace, filter }).filter(([, value]) => value !== undefined),
+  ) as Choice;
   const { client } = connect(session);
-  const events = await eventsAfter(client, since);
-  if (options.follow !== true) {
-    if (session.json) printJson(session, { events });
-    else printTable(session, columns, events);
-    return 0;
-  }
+  if (options.follow === true) return follow(session, client, choice, since);
+  const events: Event[] = [];
+  for await (const page of eventPages(client, choice, since ?? '0')) events.push(...page);
+  if (session.json) printJson(session, { events });
+  else printTable(session, eventColumns(await hostNames(client)), events);
+  return 0;
+}
+
+async function follow(session: Session, client: Client, choice: Choice, since: string | undefined): Promise<never> {
+  const columns = eventColumns(session.json ? new Map() : await hostNames(client), true);
   let headings = true;
-  for (let last = since, batch = events; ; batch = await eventsAfter(client, last)) {
-    if (session.json) for (const event of batch) printJsonLine(session, event);
-    else if (headings || batch.length > 0) printTable(session, columns, batch, headings);
+  return followEvents(session, choice, since ?? (await newest(client)), (event) => {
+    if (session.json) printJsonLine(session, event);
+    else printTable(session, columns, [event], { headings });
     headings = false;
-    last = batch.at(-1)?.seq ?? last;
-    await sleep(pollMs);
+  });
+}
+
+async function* eventPages(client: Client, choice: Choice, since: string): AsyncGenerator<Event[]> {
+  for (let at = since; ;) {
+    const { events, last } = await client.call('eventList', { query: { ...choice, since: at, limit: pageSize } });
+    yield events;
+    // Where a filter leaves little, `last` goes on while nothing comes.
+    if (last === at) return;
+    at = last;
   }
 }
 
-async function eventsAfter(client: Client, since: string): Promise<Event[]> {
-  const all: Event[] = [];
-  for (let last = since; ;) {
-    const { events } = await client.call('eventList', { query: { since: last, limit: pageSize } });
-    all.push(...events);
-    const next = events.at(-1)?.seq;
-    if (next === undefined || next === last || events.length < pageSize) return all;
-    last = next;
-  }
+/** The number of the newest event. No event is of namespace 0, so none is sent and all are looked at. */
+async function newest(client: Client): Promise<string> {
+  return (await client.call('eventList', { query: { since: '0', namespace: '0', limit: 1 } })).last;
 }
-
-const columns: Column<Event>[] = [
-  { name: 'SEQ', align: 'right', cell: (event) => event.seq },
-  { name: 'TIME', cell: (event) => event.at },
-  { name: 'TYPE', cell: (event) => event.type },
-  { name: 'HOST', cell: (event) => event.hostId },
-  { name: 'SANDBOX', cell: (event) => event.sandboxId },
-  { name: 'NAMESPACE', align: 'right', cell: (event) => event.namespaceId },
-  { name: 'DETAIL', cell: (event) => (Object.keys(event.detail).length === 0 ? null : JSON.stringify(event.detail)) },
-];

@@ -30,7 +30,7 @@ function hostFields(host: Host, now: Date): Field[] {
     ['Enrolled', absoluteAndAgo(host.enrolledAt, now)],
     ['Last heard', absoluteAndAgo(host.lastBeatAt, now)],
     ['Last report', absoluteAndAgo(host.lastReportAt, now)],
-    ['Last scan', scanText(host.scan)],
+    ...scanFields(host.scan),
   ];
 }
 
@@ -59,8 +59,37 @@ function because(text: string, reason: string | null): string {
   return reason === null ? text : `${text}: ${reason}`;
 }
 
-function scanText(scan: Host['scan']): string {
-  if (scan === null) return '';
-  const { processes, unreadable, vanished, durationMicros } = scan;
-  return `${processes} processes in ${(durationMicros / 1000).toFixed(1)} ms, ${unreadable} unreadable, ${vanished} vanished`;
+function scanFields(scan: Host['scan']): Field[] {
+  if (scan === null) return [['Last scan', null]];
+  const { processes, threads, unreadable, vanished, hidden, partial, durationMicros } = scan;
+  const looked = `${processes} processes${threads === 0 ? '' : ` and ${threads} threads that are elsewhere`}`;
+  const reasons = Object.entries(hidden).map(([reason, count]) => `${count} ${hiddenText(reason)}`);
+  const lines = [
+    ...(unreadable === 0 ? [] : [`${unreadable} ${unreadable === 1 ? 'process' : 'processes'} with a namespace that could not be read`]),
+    ...reasons,
+  ];
+  return [
+    ['Last scan', `${looked} in ${(durationMicros / 1000).toFixed(1)} ms, ${vanished} ended meanwhile`],
+    ['Hidden', lines.length === 0 ? 'nothing' : lines],
+    ['Complete', partial ? 'no: a namespace or holder may be missing, because of what was hidden' : 'yes'],
+  ];
+}
+
+const hiddenWords: Readonly<Record<string, string>> = {
+  fd: 'descriptors',
+  thread: 'threads',
+  thread_fd: 'descriptors of threads',
+  socket: 'sockets',
+  tun: 'tun devices',
+  namespace: 'namespaces',
+  mountinfo: 'mount tables',
+  mount_namespace: 'mount namespaces',
+};
+const errnoWords: Readonly<Record<string, string>> = { eacces: 'EACCES', eperm: 'EPERM', other: 'for another reason' };
+
+/** `fd_eacces` as `descriptors could not be looked into: EACCES`; JSON has the reason's own name. */
+function hiddenText(reason: string): string {
+  const [, what = '', errno = ''] = /^(.*)_(eacces|eperm|other)$/u.exec(reason) ?? [];
+  const words = hiddenWords[what];
+  return words === undefined ? reason.replaceAll('_', ' ') : `${words} could not be looked into: ${errnoWords[errno]}`;
 }

@@ -13,6 +13,8 @@ export type Column<Row> = {
   cell: (row: Row) => string | number | Shown | null;
   /** numbers stand right, so that their digits align */
   align?: 'right';
+  /** at least so wide: for rows that come one by one */
+  minWidth?: number;
   paint?: (row: Row) => Paint | null;
 };
 
@@ -30,7 +32,10 @@ export function tableLines<Row>(columns: readonly Column<Row>[], rows: readonly 
   const cells = rows.map((row) => columns.map((column) => cellText(column.cell(row))));
   const withHeadings = options.headings ?? true;
   const widths = columns.map((column, index) =>
-    cells.reduce((widest, row) => Math.max(widest, displayWidth(row[index] ?? '')), withHeadings ? column.name.length : 0),
+    cells.reduce(
+      (widest, row) => Math.max(widest, displayWidth(row[index] ?? '')),
+      Math.max(column.minWidth ?? 0, withHeadings ? column.name.length : 0),
+    ),
   );
   const line = (texts: readonly string[], row: Row | null): string => {
     let left = options.width ?? Number.POSITIVE_INFINITY;
@@ -52,18 +57,22 @@ export function tableLines<Row>(columns: readonly Column<Row>[], rows: readonly 
   return withHeadings ? [headings, ...body] : body;
 }
 
-/** Prints a table to standard output: coloured and cut to the terminal's width only where there is a terminal. */
+/** Prints a table to standard output: `cut` to the terminal's width and coloured only where there is a terminal. */
 export function printTable<Row>(
   session: Pick<Session, 'stdout' | 'color'>,
   columns: readonly Column<Row>[],
   rows: readonly Row[],
-  headings = true,
+  { headings = true, cut = true }: { headings?: boolean; cut?: boolean } = {},
 ): void {
   const { stdout, color } = session;
-  // A terminal that does not know its width says 0.
-  const width = stdout.isTTY === true ? stdout.columns || undefined : undefined;
+  const width = cut ? terminalWidth(session) : undefined;
   const lines = tableLines(columns, rows, { headings, color, width });
   if (lines.length > 0) stdout.write(`${lines.join('\n')}\n`);
+}
+
+/** Undefined where there is no terminal, or one that does not know its width: it says 0. */
+export function terminalWidth({ stdout }: Pick<Session, 'stdout'>): number | undefined {
+  return stdout.isTTY === true ? stdout.columns || undefined : undefined;
 }
 
 function cellText(value: string | number | Shown | null): string {

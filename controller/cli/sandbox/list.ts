@@ -15,7 +15,7 @@ import { allPages } from '../pages.ts';
 import type { Session } from '../session.ts';
 import { statusText } from './status.ts';
 
-export type SandboxListOptions = { all?: boolean; host?: string; label?: string[]; state?: string; quiet?: boolean };
+export type SandboxListOptions = { all?: boolean; host?: string; label?: string[]; state?: string; filter?: string; quiet?: boolean };
 
 /** As docker cuts it: the rest is in `sandbox show` and in JSON. */
 const commandColumns = 30;
@@ -28,7 +28,8 @@ export async function listSandboxes(session: Session, options: SandboxListOption
   const [label, ...moreLabels] = (options.label ?? []).map(readLabel);
   const { client } = connect(session);
   const found = await allPages(async (cursor) => {
-    const page = await client.call('sandboxList', { query: { cursor, state, label, host: options.host, all: all ? 'true' : 'false' } });
+    const { host, filter } = options;
+    const page = await client.call('sandboxList', { query: { cursor, state, label, host, filter, all: all ? 'true' : 'false' } });
     return { items: page.sandboxes, nextCursor: page.nextCursor };
   });
   // The API filters by one label; all that are given must hold. Removed ones are history: only who asks for them sees them.

@@ -6,18 +6,17 @@
  */
 import { WebSocket } from 'ws';
 import type { RawData } from 'ws';
-import { ErrorBody } from '#shared/api.ts';
 import { NsfleetError, errorText, fromWire, issuesText } from '#shared/errors.ts';
 import { decodeFrame, encodeFrame } from '#shared/frames.ts';
 import type { FrameKind } from '#shared/frames.ts';
 import { ExitStatus, WireError } from '#shared/sandbox.ts';
 import type { Connection } from '../connection.ts';
+import { openSocket, parseJson } from '../socket.ts';
 
 /** Sending waits while more than this is not yet with the kernel. */
 const sendBufferMaxBytes = 512 * 1024;
 /** A connection that answers no ping for this long is broken: a black hole closes no socket. */
 const pingMs = 15_000;
-const handshakeMs = 15_000;
 /** The largest frame and its header fit well. */
 const messageMaxBytes = 256 * 1024;
 
@@ -33,47 +32,8 @@ export type Stream = {
 };
 
 /** Opens `path`, sends `first` as JSON, then hands output to `sink` in order. Throws the server's refusal or NOT_RUNNING. */
-export async function openStream({ api, token }: Connection, path: string, first: unknown, sink: Sink): Promise<Stream> {
-  const url = new URL(path, api);
-  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  const socket = new WebSocket(url, {
-    headers: { authorization: `Bearer ${token}` },
-    perMessageDeflate: false,
-    handshakeTimeout: handshakeMs,
-    maxPayload: messageMaxBytes,
-  });
-  // Before it is open: a frame may come in the same packet as the server's consent.
-  const stream = attach(socket, url.pathname, sink);
-  await opened(socket, url);
-  socket.send(JSON.stringify(first));
-  return stream;
-}
-
-function opened(socket: WebSocket, url: URL): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once('open', resolve);
-    socket.once('error', (cause) =>
-      reject(new NsfleetError('NOT_RUNNING', { attempted: 'reach the controller at', target: url.host, reason: errorText(cause), cause })),
-    );
-    socket.once('unexpected-response', (_request, response) => {
-      let body = '';
-      response.setEncoding('utf8').on('data', (text: string) => {
-        body = (body + text).slice(0, messageMaxBytes);
-      });
-      response.setTimeout(handshakeMs, () => response.destroy());
-      response.once('close', () => {
-        reject(refusal(body, response.statusCode ?? 0, url));
-        socket.terminate();
-      });
-    });
-  });
-}
-
-function refusal(body: string, status: number, url: URL): NsfleetError {
-  const parsed = ErrorBody.safeParse(parseJson(body));
-  if (parsed.success) return fromWire(parsed.data.error);
-  const reason = `status ${status} without an nsfleet error: is ${url.host} a controller?`;
-  return new NsfleetError('UNAVAILABLE', { attempted: 'open', target: url.pathname, reason });
+export function openStream(connection: Connection, path: string, first: unknown, sink: Sink): Promise<Stream> {
+  return openSocket(connection, path, { first, messageMaxBytes }, (socket) => attach(socket, path, sink));
 }
 
 function attach(socket: WebSocket, path: string, sink: Sink): Stream {
@@ -172,14 +132,6 @@ function readJson<T>(model: { safeParse(value: unknown): ParseResult<T> }, paylo
 }
 
 type ParseResult<T> = { success: true; data: T } | { success: false; error: { issues: { path: PropertyKey[]; message: string }[] } };
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
 
 function broken(path: string, reason: string): NsfleetError {
   return new NsfleetError('STREAM_BROKEN', { attempted: 'read from', target: path, reason });

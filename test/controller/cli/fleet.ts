@@ -32,8 +32,10 @@ export type Fleet = AsyncDisposable & {
   asked: { name: string; query: unknown }[];
   /** Cuts every connection, as a controller that dies does. */
   cut: () => void;
-  /** Hosts that do not answer a fresh scan. */
+  /** Hosts that do not answer a scan. */
   stale: string[];
+  /** What a test answers itself, instead of what this fleet does. */
+  answers: Partial<Answers>;
 };
 
 /** Listens on a free port of the loopback, and describes itself in stack.json of `dirs`. */
@@ -52,9 +54,10 @@ export async function startFleet(dirs: TestDirectories): Promise<Fleet> {
     sandboxes,
     asked: [],
     stale: [],
+    answers: {},
   };
   const app = await createServer({
-    answers: recorded(answersOf(fleet), fleet.asked),
+    answers: recorded(answersOf(fleet), fleet),
     streams: { exec: sandboxes.exec, logs: sandboxes.logs },
     follow: async ({ since = '0' }, deliver, signal) => {
       await deliver(fleet.events.filter((event) => BigInt(event.seq) > BigInt(since)));
@@ -98,6 +101,7 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
       const found = fleet.hosts.find((host) => host.id === params.host || host.name === params.host);
       return found ?? missing('HOST_NOT_FOUND', 'host', params.host);
     },
+    processList: async ({ params }) => ({ host: { id: params.host, name: 'web-1', bootId }, processes: [], nextCursor: null }),
     pidTranslate: async ({ params }) => ({ hostId: 'h1', hostName: 'web-1', pid: params.pid, start: '1', uid: 0, comm: 'sh', pids: [] }),
     mountFind: async () => ({ mounts: [], truncated: [], unread: 0, silent: fleet.stale }),
     hostEnroll: async () => missing('NOT_FOUND', 'route', 'hostEnroll'),
@@ -128,13 +132,13 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
   };
 }
 
-function recorded(answers: Answers, asked: Fleet['asked']): Answers {
+function recorded(answers: Answers, { asked, answers: own }: Pick<Fleet, 'asked' | 'answers'>): Answers {
   return Object.fromEntries(
     Object.entries(answers).map(([name, answer]) => [
       name,
       (request: never) => {
         asked.push({ name, query: (request as { query: unknown }).query });
-        return answer(request);
+        return ((own[name as keyof Answers] ?? answer) as typeof answer)(request);
       },
     ]),
   ) as Answers;

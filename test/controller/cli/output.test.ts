@@ -87,7 +87,7 @@ test('table: cut to a terminal’s width, whole where there is none or it does n
   const long = [{ name: 'COMMAND', cell: () => 'x'.repeat(300) }];
   const printed = (isTTY: boolean, columns: number): string => {
     const stdout = Object.assign(new PassThrough(), { isTTY, columns });
-    printTable({ stdout, color: false }, long, [null], false);
+    printTable({ stdout, color: false }, long, [null], { headings: false });
     return String(stdout.read());
   };
   assert.equal(printed(true, 80), `${'x'.repeat(79)}…\n`);
