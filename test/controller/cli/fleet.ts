@@ -138,7 +138,7 @@ function recorded(answers: Answers, { asked, answers: own }: Pick<Fleet, 'asked'
       name,
       (request: never) => {
         asked.push({ name, query: (request as { query: unknown }).query });
-        return ((own[name as keyof Answers] ?? answer) as typeof answer)(request);
+        return (own[name as keyof Answers] ?? answer)(request);
       },
     ]),
   ) as Answers;
