@@ -125,8 +125,9 @@ function assertGone(hiding: HidingPlaces): void {
     ),
   );
   assert.deepEqual(left, []);
-  assert.ok(!existsSync(`/run/netns/nsfleet-hiding-${hiding.pid}`));
-  assert.ok(!text('/proc/self/mountinfo').includes(hiding.directory));
+  assert.ok(!existsSync(hiding.netnsPath));
+  const mounts = text('/proc/self/mountinfo');
+  assert.ok(!mounts.includes(hiding.directory) && !mounts.includes(hiding.netnsPath));
   assert.ok(!existsSync(hiding.directory));
 }
 

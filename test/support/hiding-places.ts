@@ -2,13 +2,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { HolderKind, NamespaceType } from '#shared/namespace.ts';
 import { compileFixture } from './compile.ts';
 
-const netnsDirectory = '/run/netns';
 /** A path to the compiled program, for where compiling is slow: in a guest that is emulated. */
 export const programVariable = 'NSFLEET_TEST_HIDING_PLACES';
 /** Making all places takes 0.1 s here, and two seconds in an emulated guest. */
@@ -42,7 +41,7 @@ export type HidingPlace = z.infer<typeof Place>;
 const Line = z.union([
   Place,
   z.object({ place: z.string(), unavailable: z.string() }),
-  z.object({ ready: z.literal(true), madeNetnsDirectory: z.boolean() }),
+  z.object({ ready: z.literal(true), netnsPath: z.string(), madeNetnsDirectory: z.boolean() }),
 ]);
 
 export type HidingPlaces = AsyncDisposable & {
@@ -50,6 +49,8 @@ export type HidingPlaces = AsyncDisposable & {
   /** places that this kernel cannot make, with the step that failed */
   unavailable: { place: string; unavailable: string }[];
   pid: number;
+  /** the name that `ip netns` lists */
+  netnsPath: string;
   /** below it are all mounts but the one in /run/netns */
   directory: string;
   /** Everything undone. `kill`: by SIGKILL to the program, which must come to the same. */
@@ -72,13 +73,13 @@ export async function startHidingPlaces(directory: string): Promise<HidingPlaces
   // The janitor holds standard output until everything is undone: `close` comes after that, `exit` may come before.
   const closed = once(child, 'close');
   const pid = child.pid ?? 0;
-  let madeNetnsDirectory = false;
+  let netns = { path: '', made: false };
   const end = async (how: 'close' | 'kill' = 'close'): Promise<void> => {
     if (how === 'kill') child.kill('SIGKILL');
     child.stdin.end();
     const timer = setTimeout(() => child.kill('SIGKILL'), endMs);
     await closed.finally(() => clearTimeout(timer));
-    clear(mounts, pid, madeNetnsDirectory);
+    clear(mounts, netns);
   };
   const found = { places: [] as HidingPlace[], unavailable: [] as { place: string; unavailable: string }[] };
   const timer = setTimeout(() => child.kill('SIGKILL'), readyMs);
@@ -86,8 +87,8 @@ export async function startHidingPlaces(directory: string): Promise<HidingPlaces
     for await (const text of createInterface({ input: child.stdout })) {
       const line = Line.parse(JSON.parse(text));
       if ('ready' in line) {
-        madeNetnsDirectory = line.madeNetnsDirectory;
-        return { ...found, pid, directory: mounts, end, [Symbol.asyncDispose]: end };
+        netns = { path: line.netnsPath, made: line.madeNetnsDirectory };
+        return { ...found, pid, netnsPath: line.netnsPath, directory: mounts, end, [Symbol.asyncDispose]: end };
       }
       if ('unavailable' in line) found.unavailable.push(line);
       else found.places.push(line);
@@ -103,15 +104,15 @@ export async function startHidingPlaces(directory: string): Promise<HidingPlaces
 }
 
 /** What is left when somebody killed the janitor too. */
-function clear(mounts: string, pid: number, madeNetnsDirectory: boolean): void {
-  const name = `${netnsDirectory}/nsfleet-hiding-${pid}`;
+function clear(mounts: string, netns: { path: string; made: boolean }): void {
   const targets = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
-    .filter((target) => target === mounts || target.startsWith(`${mounts}/`) || target === name);
+    .filter((target) => target !== '' && (target === mounts || target.startsWith(`${mounts}/`) || target === netns.path));
   // The latest first: a mount that lies on another one is the only one that its path leads to.
   for (const target of targets.toReversed()) execFileSync('umount', ['-l', target], { stdio: 'ignore' });
-  rmSync(name, { force: true });
+  if (netns.path !== '') rmSync(netns.path, { force: true });
   rmSync(mounts, { recursive: true, force: true });
-  if (madeNetnsDirectory && existsSync(netnsDirectory) && readdirSync(netnsDirectory).length === 0) rmdirSync(netnsDirectory);
+  const directory = dirname(netns.path);
+  if (netns.made && existsSync(directory) && readdirSync(directory).length === 0) rmdirSync(directory);
 }

@@ -60,7 +60,7 @@ test('all that `ip netns` lists', { skip: !root && 'needs root' }, async () => {
   await using hiding = await startHidingPlaces(directory);
   const [before, found, after] = [ipNetns(), await discovered(), ipNetns()];
   const stable = [...before].filter(([name, inode]) => after.get(name) === inode);
-  assert.ok(stable.some(([name]) => name === `nsfleet-hiding-${hiding.pid}`));
+  assert.ok(stable.some(([name]) => hiding.netnsPath === join(netnsDirectory, name)));
   assert.deepEqual(
     stable.filter(([, inode]) => !found.has(inode)),
     [],
