@@ -232,6 +232,134 @@ CREATE UNIQUE INDEX namespaces_current_identity ON public.namespaces_current USI
 
 CREATE TABLE namespaces_past PARTITION OF namespaces DEFAULT;
 
+CREATE VIEW nsfleet_views.events AS
+ SELECT seq,
+    at,
+    type,
+    host_id,
+    sandbox_id,
+    namespace_id,
+    detail
+   FROM events e;
+
+CREATE VIEW nsfleet_views.holders AS
+ SELECT namespace_id,
+    host_id,
+    kind,
+    pid,
+    start AS start_ticks,
+    tid,
+    fd,
+    uid,
+    comm,
+    path,
+    mount_namespace AS mount_namespace_key,
+    detail,
+    since,
+    by_namespace_id
+   FROM holders o;
+
+CREATE VIEW nsfleet_views.hosts AS
+ SELECT h.id AS host_id,
+    h.name AS host_name,
+    COALESCE(b.at > (now() - '00:00:20'::interval), false) AS ready,
+    b.at AS last_beat_at,
+    a.reported_at AS last_report_at,
+    a.report_boot_id AS boot_id,
+    h.labels,
+    h.facts,
+    (a.counts ->> 'partial'::text)::boolean AS partial,
+    a.counts -> 'hidden'::text AS hidden,
+    h.enrolled_at
+   FROM hosts h
+     JOIN agent_sessions a ON a.host_id = h.id
+     JOIN beats b ON b.host_id = h.id;
+
+CREATE VIEW nsfleet_views.leaks AS
+ SELECT l.id AS leak_id,
+    l.rule,
+    l.host_id,
+    h.name AS host_name,
+    l.namespace_id,
+    l.subject,
+    l.since,
+    l.found_at,
+    l.cleared_at,
+    l.detail ->> 'reason'::text AS reason,
+    l.detail -> 'pins'::text AS pins
+   FROM leaks l
+     JOIN hosts h ON h.id = l.host_id;
+
+CREATE VIEW nsfleet_views.namespace_history AS
+ SELECT n.id AS namespace_id,
+    n.host_id,
+    h.name AS host_name,
+    n.boot_id,
+    n.type,
+    n.key,
+    n.inode,
+    n.parent AS parent_key,
+    n.owner AS owner_key,
+    n.owner_uid,
+    n.process_count,
+    n.leader_pid,
+    n.leader_uid,
+    n.leader_comm,
+    n.leader_command,
+    (n.names -> 0) ->> 'name'::text AS name,
+    (n.names -> 0) ->> 'source'::text AS name_source,
+    n.names,
+    n.details,
+    n.first_seen,
+    n.ended_at,
+    n.end_is_bound AS end_unseen,
+    n.changed_at
+   FROM namespaces n
+     JOIN hosts h ON h.id = n.host_id;
+
+CREATE VIEW nsfleet_views.namespaces AS
+ SELECT n.id AS namespace_id,
+    n.host_id,
+    h.name AS host_name,
+    n.boot_id,
+    n.type,
+    n.key,
+    n.inode,
+    n.parent AS parent_key,
+    n.owner AS owner_key,
+    n.owner_uid,
+    n.process_count,
+    n.leader_pid,
+    n.leader_uid,
+    n.leader_comm,
+    n.leader_command,
+    (n.names -> 0) ->> 'name'::text AS name,
+    (n.names -> 0) ->> 'source'::text AS name_source,
+    n.names,
+    n.details,
+    n.first_seen,
+    n.changed_at
+   FROM namespaces n
+     JOIN hosts h ON h.id = n.host_id
+  WHERE n.ended_at = 'infinity'::timestamp with time zone;
+
+CREATE VIEW nsfleet_views.sandboxes AS
+ SELECT s.id AS sandbox_id,
+    s.name,
+    p.state,
+    p.wanted,
+    p.host_id,
+    h.name AS host_name,
+    s.labels,
+    s.created_at,
+    p.started_at,
+    p.ended_at,
+    p.exit_code,
+    p.exit_signal
+   FROM sandboxes s
+     JOIN placements p ON p.sandbox_id = s.id AND NOT p.superseded
+     JOIN hosts h ON h.id = p.host_id;
+
 CREATE TABLE placement_namespaces (
   placement_id uuid NOT NULL,
   type text NOT NULL,

@@ -38,7 +38,7 @@ export type ListedNamespace = Namespace & { ageMs: number; kinds: Partial<Record
  * A number that no namespace of that moment exceeds: numbers are taken in the order of time, but for transactions that overlap. None of
  * them takes five minutes.
  */
-const largestIdAt = (at: string) =>
+export const largestIdAt = (at: string): SQL =>
   sql`coalesce((select last_id from namespace_marks where at >= ${at}::timestamptz + interval '5 minutes' order by at limit 1),
     9223372036854775807)`;
 

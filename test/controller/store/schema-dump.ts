@@ -11,7 +11,7 @@ const tables = `
   select c.oid::regclass::text as name, c.relkind::text as kind, c.relpersistence = 'u' as unlogged, c.reloptions as options,
     pg_get_partkeydef(c.oid) as "partitionKey", pg_get_expr(c.relpartbound, c.oid) as bound,
     (select inhparent::regclass::text from pg_inherits where inhrelid = c.oid) as parent, pg_get_viewdef(c.oid, true) as view
-  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v') order by 1`;
+  from pg_class c where c.relnamespace::regnamespace::text in ('public', 'nsfleet_views') and c.relkind in ('r', 'p', 'v') order by 1`;
 
 const columns = `
   select format('  %I %s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), case when a.attnotnull then ' NOT NULL' else '' end,
