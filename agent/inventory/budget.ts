@@ -1,8 +1,10 @@
 /** Milliseconds of work that may be spent: one full scan's a second, and never more than a tenth of the time. Pure. */
 
-/** A host with few processes: one percent of a core. */
-const fullScanMinMs = 10;
+/** A host with few processes: two percent of a core. */
+const fullScanMinMs = 20;
 const perSecondMaxMs = 100;
+/** Saved while nothing happens: a full scan must not keep the changes after it waiting. */
+const savedSeconds = 2;
 
 export type Budget = {
   /** What a full scan costs now. */
@@ -15,10 +17,10 @@ export type Budget = {
 
 export function createBudget(): Budget {
   let perSecondMs = fullScanMinMs;
-  let leftMs = fullScanMinMs;
+  let leftMs = fullScanMinMs * savedSeconds;
   let countedAtMs = 0;
   const count = (nowMs: number): void => {
-    leftMs = Math.min(perSecondMs, leftMs + (Math.max(0, nowMs - countedAtMs) / 1000) * perSecondMs);
+    leftMs = Math.min(perSecondMs * savedSeconds, leftMs + (Math.max(0, nowMs - countedAtMs) / 1000) * perSecondMs);
     countedAtMs = nowMs;
   };
   return {

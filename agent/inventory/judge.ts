@@ -9,22 +9,25 @@ import type { Model } from './model.ts';
 /** kthreadd's children: a worker's name tells what it works on, which nobody announces. */
 const kthreadd = 2;
 
+/** `come`: the scan sees a process that was not known; `gone`: one that was is not there; else the fields that differ. */
+export type Miss = { pid: number; comm: string; what: string };
+
 export type Judge = {
-  /** A full scan begins: what is heard from now on may be in it or not. */
-  begin(): void;
+  /** A full scan begins. What was heard and is not in the model yet, and what is heard from now on, may be in it or not. */
+  begin(waiting: Iterable<number>): void;
   heard(pid: number): void;
   /** The scan's model beside the one that was kept until then. Processes that differ are missed, unless they are heard of before `settle`. */
   compare(kept: Model, scanned: Model): void;
-  /** The pids that were missed; forgets them. */
-  settle(): number[];
+  /** What was missed; forgets it. */
+  settle(): Miss[];
 };
 
 export function createJudge(): Judge {
   let heard: Set<number> | null = null;
-  let suspects: { pid: number; ppid: number }[] = [];
+  let suspects: (Miss & { ppid: number })[] = [];
   return {
-    begin() {
-      heard = new Set();
+    begin(waiting) {
+      heard = new Set(waiting);
       suspects = [];
     },
     heard(pid) {
@@ -37,15 +40,22 @@ export function createJudge(): Judge {
       const told = heard ?? new Set();
       heard = null;
       // A child that was handed to another parent is told of by the old one's end.
-      return suspects.splice(0).flatMap(({ pid, ppid }) => (told.has(pid) || told.has(ppid) ? [] : [pid]));
+      return suspects.splice(0).flatMap(({ pid, ppid, comm, what }) => (told.has(pid) || told.has(ppid) ? [] : [{ pid, comm, what }]));
     },
   };
 }
 
-function* differing(kept: Model, scanned: Model): Generator<ReportedProcess> {
+function* differing(kept: Model, scanned: Model): Generator<Miss & { ppid: number }> {
+  const miss = ({ pid, ppid, comm }: ReportedProcess, what: string) => ({ pid, ppid, comm, what });
   for (const [key, row] of kept.processes) {
     const now = scanned.processes.get(key);
-    if (now === undefined || !sameProcess(row, now)) yield row;
+    if (now === undefined) yield miss(row, 'gone');
+    else if (!sameProcess(row, now)) yield miss(row, fieldsThatDiffer(row, now));
   }
-  for (const [key, row] of scanned.processes) if (!kept.processes.has(key)) yield row;
+  for (const [key, row] of scanned.processes) if (!kept.processes.has(key)) yield miss(row, 'come');
+}
+
+function fieldsThatDiffer(a: ReportedProcess, b: ReportedProcess): string {
+  const fields = ['ppid', 'uid', 'comm', 'namespaces', 'forChildren'] as const;
+  return fields.filter((field) => String(a[field]) !== String(b[field])).join(' ');
 }

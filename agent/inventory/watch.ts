@@ -29,12 +29,15 @@ const idleShare = 9;
 const pokeDelayMs = 50;
 /** Also where every second something is missed or mounted: one full scan a second. */
 const fullSpacingMs = 1000;
+/** More than so many, or than a share of all: reading every process costs less than reading these one by one. */
+const fewPids = 16;
+const fewShare = 0.25;
 /** Addresses, routes and host names change without a change of namespaces: how old what is told of them may be. */
 const refreshMs = 60_000;
 /** setTimeout takes no infinity. */
 const sleepMaxMs = 60_000;
-/** What happened before a full scan is heard by then. */
-const settleMs = 250;
+/** What happened before a full scan is heard by then, also on a host that has not a core to spare. */
+const settleMs = 1000;
 
 export type Watch = {
   /** A model that was scanned after this call. Throws PROC_UNAVAILABLE. */
@@ -71,6 +74,7 @@ export function createWatch(options: WatchOptions): Watch {
   let model: Model | null = null;
   let knownPids = new Set<number>();
   let durationMs = 0;
+  let fullCpuMs = 0;
   let refreshedAtMs = performance.now();
   /** Not before it is known how changes are heard: what happens after the first scan must be heard. */
   let fullAtMs = Infinity;
@@ -90,27 +94,36 @@ export function createWatch(options: WatchOptions): Watch {
     onModel(next);
   };
   const fullBy = (atMs: number): void => {
-    fullAtMs = Math.min(fullAtMs, Math.max(atMs, lastFullMs + Math.max(fullSpacingMs, durationMs * idleShare)));
+    fullAtMs = Math.min(fullAtMs, Math.max(atMs, lastFullMs + Math.max(fullSpacingMs, fullCpuMs * idleShare)));
+  };
+
+  const searchSoon = (): void => {
+    searchAtMs = -Infinity;
+    fullBy(performance.now());
   };
 
   /** Turns: a patch belongs to the model that it was made for. */
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const mine = turn.then(work, work);
+    const mine = turn.then(() => {
+      pending.begin();
+      return work().finally(() => pending.end((pid) => knownPids.has(pid)));
+    });
     turn = mine.catch(() => undefined);
     return mine;
   };
 
-  const full = coalesce(() =>
+  /** All processes; `search`: and all other holders, which costs most. */
+  const scan = (search: boolean): Promise<void> =>
     inTurn(async () => {
       const start = performance.now();
       const startCpuMs = cpuMs();
-      lastFullMs = start;
-      const everything = pending.take() === null;
-      clearTimeout(verdict);
-      judge.begin();
-      // Where changes are polled for, holders other than processes are not searched for each time.
-      const search = heard || start >= searchAtMs;
+      const waiting = pending.take();
+      if (search) {
+        lastFullMs = start;
+        clearTimeout(verdict);
+        judge.begin(waiting?.keys() ?? []);
+      }
       const rows = await discovery.discover(search ? {} : { processes: 'none', mounts: false });
       if (search) searchAtMs = start + options.fullIntervalMs;
       durationMs = performance.now() - start;
@@ -118,24 +131,31 @@ export function createWatch(options: WatchOptions): Watch {
       const built = buildModel(rows, generations.current, commandLines.of, Math.round(durationMs * 1000));
       await generations.keep(built.generations);
       const refresh = start - refreshedAtMs >= refreshMs;
-      const next = await describer.describe(built.model, { refresh });
+      const found = search || model === null ? built.model : keepUnheld(model, built.model);
+      const next = await describer.describe(found, { refresh });
       if (refresh) refreshedAtMs = start;
-      if (heard && model !== null && !everything) judge.compare(model, next);
-      verdict = setTimeout(count, settleMs).unref();
       const spentMs = cpuMs() - startCpuMs;
-      const interval = heard ? options.fullIntervalMs : Math.max(options.intervalMs, durationMs * idleShare);
-      fullAtMs = performance.now() + interval * (1 + jitterShare * (2 * Math.random() - 1));
-      budget.setFullScan(spentMs);
       budget.spend(spentMs, performance.now());
+      if (search) {
+        if (heard && model !== null && waiting !== null) judge.compare(model, next);
+        verdict = setTimeout(count, settleMs).unref();
+        fullCpuMs = spentMs;
+        budget.setFullScan(spentMs);
+      }
+      if (search || !heard) {
+        const interval = heard ? options.fullIntervalMs : Math.max(options.intervalMs, durationMs * idleShare);
+        fullAtMs = performance.now() + interval * (1 + jitterShare * (2 * Math.random() - 1));
+      }
       keep(next);
-    }),
-  );
+    });
+  // Where changes are polled for, other holders than processes are not searched for each time.
+  const full = coalesce(() => scan(heard || performance.now() >= searchAtMs));
   /** The slow judge's verdict on what was heard: 0 misses are normal. */
   const count = (): void => {
-    const pids = judge.settle();
-    if (pids.length === 0) return;
-    missed += pids.length;
-    log.warn({ pids: pids.slice(0, 16), now: pids.length, missed }, 'a full scan repaired what was not heard');
+    const misses = judge.settle();
+    if (misses.length === 0) return;
+    missed += misses.length;
+    log.warn({ misses: misses.slice(0, 16), now: misses.length, missed }, 'a full scan repaired what was not heard');
   };
 
   const round = createRound({ native, again: (pid, kinds) => ear.onChange(pid, kinds) });
@@ -149,9 +169,9 @@ export function createWatch(options: WatchOptions): Watch {
       const seen = buildModel(rows, generations.current, commandLines.readNow, 0, asked);
       let next = keepUnheld(before, patchModel(before, seen.model, asked, commandLines.readNow));
       await generations.keep(withoutEnded(seen.generations, before, next));
-      if (next.namespaces !== before.namespaces) next = await describer.describe(next, { refresh: false });
+      if (wantsWords(before, next)) next = await describer.describe(next, { refresh: false });
       budget.spend(cpuMs() - startCpuMs, performance.now());
-      if (wantsFull) fullBy(performance.now());
+      if (wantsFull) searchSoon();
       if (next !== before) keep(next);
     });
 
@@ -159,7 +179,7 @@ export function createWatch(options: WatchOptions): Watch {
   const keepUnheld = (before: Model, patched: Model): Model => {
     const { model: kept, askInMs, wantsFull } = unheld.keep(before, patched, performance.now());
     unheldAtMs = askInMs === null ? Infinity : performance.now() + askInMs;
-    if (wantsFull) fullBy(performance.now());
+    if (wantsFull) searchSoon();
     return kept;
   };
   const askUnheld = (): Promise<void> =>
@@ -175,11 +195,15 @@ export function createWatch(options: WatchOptions): Watch {
   /** What is due, and in how many milliseconds. */
   const nextWork = (): { work: () => Promise<unknown>; inMs: number } => {
     const now = performance.now();
-    const scanning = { work: full, inMs: fullAtMs - now };
-    if (!pending.isEmpty && !pending.isAll && model !== null) return earlier(scanning, { work: patch, inMs: budget.waitMs(now) });
-    if (model !== null && unheldAtMs < fullAtMs) return { work: askUnheld, inMs: unheldAtMs - now };
-    const settles = heard ? describer.settlesInMs() : null;
-    return settles === null || model === null ? scanning : earlier(scanning, { work: describeAgain, inMs: settles });
+    const due = [{ work: full, inMs: fullAtMs - now }];
+    if (model !== null) {
+      const look = pending.size > Math.max(fewPids, knownPids.size * fewShare) ? () => scan(false) : patch;
+      if (pending.size > 0) due.push({ work: look, inMs: budget.waitMs(now) });
+      due.push({ work: askUnheld, inMs: unheldAtMs - now });
+      const settlesInMs = heard ? describer.settlesInMs() : null;
+      if (settlesInMs !== null) due.push({ work: describeAgain, inMs: settlesInMs });
+    }
+    return due.reduce((first, other) => (other.inMs < first.inMs ? other : first));
   };
   const describeAgain = (): Promise<void> =>
     inTurn(async () => {
@@ -189,10 +213,10 @@ export function createWatch(options: WatchOptions): Watch {
   const ear = {
     onChange(pid: number, kinds: number): void {
       judge.heard(pid);
-      const idle = pending.isEmpty;
+      const idle = pending.size === 0;
       pending.add(pid, kinds, knownPids.has(pid));
       if (pending.isAll) fullBy(performance.now());
-      if (idle && !pending.isEmpty) wake();
+      if (idle && pending.size > 0) wake();
     },
     onLost(): void {
       pending.addAll();
@@ -263,6 +287,8 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-function earlier<T extends { inMs: number }>(a: T, b: T): T {
-  return a.inMs <= b.inMs ? a : b;
+/** Namespaces that are new, or whose first process is another one. */
+function wantsWords(before: Model, next: Model): boolean {
+  for (const [key, row] of next.namespaces) if (before.namespaces.get(key)?.leader !== row.leader) return true;
+  return false;
 }

@@ -36,7 +36,7 @@ static int hear_myself(void) {
         int result = source.read(&source, &set);
         if (result < 0) return result;
         for (uint32_t i = 0; i < set.count; i++)
-            if (set.entry[i].pid == me && set.entry[i].kinds != 0) return 0;
+            if (set.entry[i].pid == me) return 0;
         if (result > 0) memset(&set, 0, sizeof set);
         pause_ns(SETTLE_NS);
         source.probe();

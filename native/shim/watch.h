@@ -35,7 +35,7 @@ struct watch_event {
 #define WATCH_PIDS_MAX 4096u
 #define WATCH_SLOTS (2 * WATCH_PIDS_MAX)
 
-/* What is to be told, one record a pid. A pid that was born and is gone again is told of no more. */
+/* What is to be told, one record a pid. Of a pid that was born and is gone again only that is told. */
 struct watch_set {
     struct watch_record entry[WATCH_PIDS_MAX];
     uint16_t slot[WATCH_SLOTS]; /* entry + 1 */

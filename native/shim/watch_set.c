@@ -32,11 +32,9 @@ void watch_set_add(struct watch_set *set, uint32_t pid, uint32_t kinds) {
         return;
     }
     struct watch_record *entry = &set->entry[*slot - 1];
-    /* Born and gone before anybody heard of it; what it mounted may have stayed. If it was known before, GONE came first and stays. */
+    /* Born and gone before anybody heard of it: only a scan at this very time can have seen it. What it mounted may have stayed. */
     if (kinds == WATCH_GONE && (entry->kinds & (WATCH_NEW | WATCH_GONE)) == WATCH_NEW)
-        entry->kinds &= WATCH_MOUNT;
-    else if (entry->kinds == 0)
-        entry->kinds = kinds;
+        entry->kinds = (entry->kinds & WATCH_MOUNT) | WATCH_GONE;
     else
         entry->kinds |= kinds;
 }
@@ -57,14 +55,11 @@ int watch_set_write(struct watch_set *set, int fd) {
         set->lost = 0;
     }
     while (set->count > 0) {
-        uint32_t n = 0, taken = 0;
-        for (; taken < set->count && n < CHUNK; taken++) {
-            const struct watch_record *entry = &set->entry[set->count - 1 - taken];
-            if (entry->kinds != 0) out[n++] = *entry;
-        }
-        result = n == 0 ? 0 : SYS(SYS_write, fd, out, n * sizeof *out);
+        uint32_t n = set->count < CHUNK ? set->count : CHUNK;
+        memcpy(out, &set->entry[set->count - n], n * sizeof *out);
+        result = SYS(SYS_write, fd, out, n * sizeof *out);
         if (result < 0) break;
-        set->count -= taken;
+        set->count -= n;
     }
     if (set->count != before) index_again(set);
     return result < 0 ? result : 0;
