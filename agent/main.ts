@@ -26,7 +26,9 @@ environment of run (what enroll wrote stands in for the first three):
   NSFLEET_AGENT_READY          how many sandboxes' namespaces wait ready-made (4; 0: none)
   NSFLEET_AGENT_ROOTS          /dir:/dir, the only directories below which a sandbox's root may lie
   NSFLEET_ID_POOL              start:count of uid ranges of 65,536 (1879048192:4095)
-  NSFLEET_SCAN_INTERVAL_MS     between scans (1000)
+  NSFLEET_CHANGE_SOURCE        best way to hear of changes: tracefs (default), proc-connector, poll
+  NSFLEET_SCAN_INTERVAL_MS     between scans where changes are polled for (1000)
+  NSFLEET_FULL_SCAN_INTERVAL_MS  between scans of all holders (60000)
   NSFLEET_BEAT_INTERVAL_MS     between heartbeats (5000)
   NSFLEET_LOG_LEVEL            trace, debug, info, warn, error (info)
   NSFLEET_ALLOW_OLD_NATS       1: accept a NATS server with known holes; for development only

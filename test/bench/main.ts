@@ -1,5 +1,5 @@
 /**
- * `npm run bench` (`-- --short`: fewer rounds, for CI; `-- --long`: also 20,000 processes; `-- history`: the past at size). Prints what
+ * `npm run bench` (`-- --short`: fewer rounds, for CI; `-- --long`: also 20,000 processes; `-- history`: the past at size; `-- live`: changes). Prints what
  * it measured and on what; judges nothing: a shared machine's single times mean little, ratios of one run more.
  */
 import { spawnSync } from 'node:child_process';
