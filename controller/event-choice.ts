@@ -42,13 +42,11 @@ const batchesMax = 50;
 /** One full page, where a filter leaves little of what is read. */
 export async function fillEvents(read: ChosenEvents, since: string, limit: number, signal: AbortSignal): Promise<EventPage> {
   const events: Event[] = [];
-  let at = since;
-  for (let batch = 0; batch < batchesMax && events.length < limit; batch += 1) {
+  let page: EventPage = { events, last: since, atEnd: false };
+  for (let batch = 0; batch < batchesMax && events.length < limit && !page.atEnd; batch += 1) {
     signal.throwIfAborted();
-    const page = await read(at, limit - events.length);
+    page = await read(page.last, limit - events.length);
     events.push(...page.events);
-    if (page.last === at) break;
-    at = page.last;
   }
-  return { events, last: at };
+  return { ...page, events };
 }

@@ -46,9 +46,8 @@ async function feedEvents(store: Store, read: ChosenEvents, since: string, deliv
       wake = Promise.withResolvers();
       const page = await inTurn(() => read(at, pageEvents));
       if (page.events.length > 0) await deliver(page.events);
-      const moved = page.last !== at;
       at = page.last;
-      if (moved && page.events.length === pageEvents) continue;
+      if (!page.atEnd) continue;
       await sleep(restMs, signal);
       const rest = new AbortController();
       await Promise.race([wake.promise, sleep(lookAgainMs, AbortSignal.any([signal, rest.signal])).catch(() => undefined)]);

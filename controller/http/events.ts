@@ -9,7 +9,8 @@ import type { Answers } from './routes.ts';
 export function createEventAnswers(db: Tx): Pick<Answers, 'eventList' | 'hostTimeline'> {
   return {
     async eventList({ query, signal }) {
-      return fillEvents(await chooseEvents(db, query), query.since, query.limit, signal);
+      const { events, last } = await fillEvents(await chooseEvents(db, query), query.since, query.limit, signal);
+      return { events, last };
     },
     async hostTimeline({ params, query, signal }) {
       const { id, name } = await findHost(db, params.host);
@@ -19,8 +20,8 @@ export function createEventAnswers(db: Tx): Pick<Answers, 'eventList' | 'hostTim
       };
       const read = await chooseEvents(db, { host: id, types: query.types, filter: query.filter }, range);
       const since = query.cursor === undefined ? '0' : numberCursor(query.cursor, 'read the timeline of a host');
-      const { events, last } = await fillEvents(read, since, query.limit, signal);
-      return { host: { id, name }, events, nextCursor: events.length === query.limit ? last : null };
+      const { events, last, atEnd } = await fillEvents(read, since, query.limit, signal);
+      return { host: { id, name }, events, nextCursor: atEnd ? null : last };
     },
   };
 }

@@ -6,6 +6,7 @@ import { fillEvents } from '../event-choice.ts';
 import type { Expression } from '../filter/cel.ts';
 import { compileNamespaceFilter, namespaceValues } from '../filter/nouns.ts';
 import { filteredPage } from '../filter/pages.ts';
+import { numberCursor } from '../store/cursor.ts';
 import { readEvents } from '../store/events.ts';
 import { diffNamespaces, namesOnHost, sameInode } from '../store/history.ts';
 import { findHost, hostLabels } from '../store/hosts.ts';
@@ -51,14 +52,14 @@ export function createNamespaceAnswers(context: Context): Pick<Answers, Names> {
       const namespace = await findNamespace(db, { ...params, ...query });
       const intervals = query.inode === 'true' ? await sameInode(db, namespace) : [namespace];
       const namespaceIds = intervals.map(({ id }) => id);
-      const since = query.cursor ?? '0';
-      const { events, last } = await fillEvents(
+      const since = numberCursor(query.cursor ?? '0', 'read the history of a namespace');
+      const { events, last, atEnd } = await fillEvents(
         (after, limit) => readEvents(db, { since: after, limit, namespaceIds }),
         since,
         query.limit,
         signal,
       );
-      return { intervals, events, nextCursor: events.length === query.limit ? last : null };
+      return { intervals, events, nextCursor: atEnd ? null : last };
     },
     async namespaceDiff({ query }) {
       const [from, to] = [isoMoment(query.from), isoMoment(query.to)];

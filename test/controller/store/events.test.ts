@@ -66,7 +66,11 @@ test('numbers are text beyond 2^53, and what a transaction takes back was never 
       ['9007199254740996', 'two', null],
     ],
   );
-  assert.deepEqual(await readEvents(store.db, { since: '9007199254740996', limit: 10 }), { events: [], last: '9007199254740996' });
+  assert.deepEqual(await readEvents(store.db, { since: '9007199254740996', limit: 10 }), {
+    events: [],
+    last: '9007199254740996',
+    atEnd: true,
+  });
 });
 
 test('across ten and a hundred the order is that of numbers, not of text', async () => {
@@ -83,4 +87,23 @@ test('across ten and a hundred the order is that of numbers, not of text', async
     events.map((event) => Number(event.seq)),
     Array.from({ length: 120 }, (_, at) => at + 1),
   );
+});
+
+test('of types alone a bounded number is looked at, and `last` says so; no event is passed over', async () => {
+  await using fresh = await freshStore();
+  const { store } = fresh;
+  await transact(store, (tx) => appendEvents(tx, [{ type: 'rare.first' }]));
+  await select(store, `insert into events (seq, type, detail) select g, 'common', '{}' from generate_series(10, 450000) g`);
+  await select(store, `select setval('event_seq', 450000)`);
+  await transact(store, (tx) => appendEvents(tx, [{ type: 'rare.last' }]));
+  const found: string[] = [];
+  const reached: string[] = [];
+  for (let page = { last: '0', atEnd: false }; !page.atEnd;) {
+    const next = await readEvents(store.db, { since: page.last, limit: 10, types: ['rare.'] });
+    found.push(...next.events.map(({ type }) => type));
+    reached.push(next.last);
+    page = next;
+  }
+  assert.deepEqual(found, ['rare.first', 'rare.last']);
+  assert.deepEqual(reached, ['200000', '400000', '450001']);
 });
