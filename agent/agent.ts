@@ -1,6 +1,7 @@
 /** An agent from its settings: what it is made of, and in which order that starts and ends. */
 import { fileURLToPath } from 'node:url';
 import { loadNative } from '#native/binding.ts';
+import { sleep } from '#shared/async.ts';
 import type { Log } from '#shared/log.ts';
 import { protocolVersion } from '#shared/messages.ts';
 import { placementDigest } from '#shared/placement.ts';
@@ -20,6 +21,8 @@ import { createWatch } from './inventory/watch.ts';
 import { openLink } from './link.ts';
 import type { Link } from './link.ts';
 import { lockStateDirectory } from './lock.ts';
+import { createActions } from './namespaces/actions.ts';
+import { keptDirectories } from './namespaces/kept-files.ts';
 import { createOutbox } from './outbox.ts';
 import { createQuestions } from './questions.ts';
 import { acceptThrough, adoptAll } from './sandbox/adopt.ts';
@@ -29,6 +32,9 @@ import { createReadyPool } from './sandbox/ready-pool.ts';
 import { readHostRootFacts } from './sandbox/root-facts.ts';
 import { openStateFiles } from './sandbox/state.ts';
 import { openTombstones } from './sandbox/tombstones.ts';
+
+/** Who asked for an action waits this long at most for its report to be committed. */
+const settleMs = 2000;
 
 /** Built by native/build.mjs. */
 const shimPath = fileURLToPath(new URL('../native/build/nsfleet-shim', import.meta.url));
@@ -132,6 +138,16 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     placements,
     directoryOf: (placementId) => files.directoryOf(placementId),
     runner,
+    actions: createActions({
+      runner,
+      watch,
+      allowed: settings.actions,
+      settled: async () => {
+        await Promise.race([reporter.whenCommitted(await watch.scanNow()), sleep(settleMs, ending.signal)]).catch(() => undefined);
+      },
+      directories: keptDirectories,
+      generationOf: (inode) => generations.of(inode),
+    }),
     log,
   });
 

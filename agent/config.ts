@@ -6,6 +6,7 @@ import { directories, readSettings } from '#shared/config.ts';
 import type { Environment } from '#shared/config.ts';
 import { NsfleetError, errorText, issuesText } from '#shared/errors.ts';
 import { ChangeSource, HostId, Labels, idPoolStartMin, idRangeSize } from '#shared/host.ts';
+import { HostAction } from '#shared/act.ts';
 
 import type { RootPolicy } from './sandbox/root-policy.ts';
 
@@ -38,6 +39,11 @@ const rootsText = z
   .transform((text) => text.split(':'))
   .pipe(z.array(z.string().regex(/^\//, 'absolute paths, separated by colons')));
 
+const actionsText = z
+  .string()
+  .transform((text) => text.split(',').flatMap((word) => (word.trim() === '' ? [] : [word.trim()])))
+  .pipe(z.array(HostAction));
+
 const Variables = z.object({
   NATS_URL: z.string().optional(),
   NSFLEET_HOST_ID: HostId.optional(),
@@ -48,6 +54,7 @@ const Variables = z.object({
   NSFLEET_ID_POOL: idPoolText.default(defaultIdPool),
   NSFLEET_AGENT_READY: z.coerce.number().int().min(0).max(64).default(4),
   NSFLEET_AGENT_ROOTS: rootsText.optional(),
+  NSFLEET_AGENT_ACTIONS: actionsText.default(['keep', 'reap']),
   NSFLEET_SCAN_INTERVAL_MS: millis(20, 1000),
   NSFLEET_FULL_SCAN_INTERVAL_MS: millis(1000, 60_000),
   NSFLEET_CHANGE_SOURCE: ChangeSource.default('tracefs'),
@@ -70,6 +77,8 @@ export type AgentSettings = {
   /** of ranges of 65,536 ids; meaningless for an unprivileged agent */
   idPool: { start: number; count: number };
   roots: RootPolicy;
+  /** what controllers may do to this host beside sandboxes */
+  actions: ReadonlySet<HostAction>;
   /** where changes are not heard */
   scanIntervalMs: number;
   /** where they are */
@@ -108,6 +117,7 @@ export function readAgentSettings(env: Environment): AgentSettings {
     readySandboxes: given.NSFLEET_AGENT_READY,
     idPool: given.NSFLEET_ID_POOL,
     roots: { allowed: given.NSFLEET_AGENT_ROOTS ?? null, privateDirectories: privateDirectories(env, files, stateDirectory) },
+    actions: new Set(given.NSFLEET_AGENT_ACTIONS),
     scanIntervalMs: given.NSFLEET_SCAN_INTERVAL_MS,
     fullScanIntervalMs: given.NSFLEET_FULL_SCAN_INTERVAL_MS,
     changeSource: given.NSFLEET_CHANGE_SOURCE,

@@ -25,6 +25,8 @@ environment of run (what enroll wrote stands in for the first three):
   NSFLEET_AGENT_MAX_SANDBOXES  most sandboxes at once (1000)
   NSFLEET_AGENT_READY          how many sandboxes' namespaces wait ready-made (4; 0: none)
   NSFLEET_AGENT_ROOTS          /dir:/dir, the only directories below which a sandbox's root may lie
+  NSFLEET_AGENT_ACTIONS        what controllers may do here beside sandboxes: exec (run host programs
+                               as root), keep, reap (keep,reap)
   NSFLEET_ID_POOL              start:count of uid ranges of 65,536 (1879048192:4095)
   NSFLEET_CHANGE_SOURCE        best way to hear of changes: tracefs (default), proc-connector, poll
   NSFLEET_SCAN_INTERVAL_MS     between scans where changes are polled for (1000)

@@ -9,13 +9,14 @@ import type { Reporter } from './inventory/reporter.ts';
 import { translatePid } from './inventory/translate-pid.ts';
 import type { Watch } from './inventory/watch.ts';
 import type { Link } from './link.ts';
+import type { Actions } from './namespaces/actions.ts';
 import type { Placement } from './sandbox/placement.ts';
 import type { Placements } from './sandbox/placements.ts';
 import { compileSandboxPlan } from './sandbox/plan.ts';
 import { checkRoot } from './sandbox/root-policy.ts';
 import type { RunnerParts } from './sandbox/runner.ts';
 import { startExec } from './stream/exec.ts';
-import type { OpenStream } from './stream/exec.ts';
+import type { OpenStream } from './stream/served-process.ts';
 import { startLogs } from './stream/logs.ts';
 
 /** Each exec is two processes and up to half a MiB of buffers. */
@@ -29,6 +30,7 @@ export type QuestionParts = {
   placements: Placements;
   directoryOf: (placementId: string) => string;
   runner: RunnerParts;
+  actions: Actions;
   log: Log;
 };
 
@@ -65,6 +67,17 @@ export function createQuestions(parts: QuestionParts): Questions {
         return findMounts(await parts.watch.scanNow(), question);
       case 'pids':
         return translatePid(await parts.watch.scanNow(), question.pid, question.namespace);
+      case 'keep':
+        return parts.actions.keep(question);
+      case 'attach':
+        return parts.actions.attach(question);
+      case 'unkeep':
+        return parts.actions.unkeep(question);
+      case 'reap':
+        return parts.actions.reap(question);
+      case 'join':
+        checkRoom(streams.size);
+        return keep(await parts.actions.join(parts.link(), question));
       case 'exec':
         checkRoom(streams.size);
         return keep(await startExec(parts.runner, parts.link(), question.streamId, find(question.placementId), question.exec));

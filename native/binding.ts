@@ -30,6 +30,8 @@ import type {
   Scan,
   SpawnRequest,
 } from './types.ts';
+import { unmount } from './unmount.ts';
+import type { MountedNamespace } from './unmount.ts';
 
 /** Every method throws NativeError with the step and errno that failed. */
 export type Native = {
@@ -69,6 +71,11 @@ export type Native = {
   lookInside(looks: readonly InsideLook[]): Promise<InsideView[]>;
   /** The eight that process `pid` is in, without their relations, in one call. */
   processNamespaces(pid: number): ({ type: NamespaceType } & NamespaceIdentity)[];
+  /**
+   * Takes a bind mount of a namespace away, in the mount namespace that is open at `mountNamespace`, or in this one. ESTALE: the path shows something
+   * else by now.
+   */
+  unmount(mount: MountedNamespace): Promise<void>;
   /** A sealed copy of an executable: what runs from it cannot be overwritten through /proc/<pid>/exe (CVE-2019-5736). */
   sealProgram(path: string): Fd;
   /** A sealed memfd with `bytes`; `name` shows in /proc/<pid>/fd. */
@@ -117,6 +124,7 @@ export function loadNative(options: LoadOptions = {}): Native {
     relate: (target) => relate(calls, target),
     processNamespaces: (pid) => processNamespaces(calls, pid),
     lookInside: (looks) => lookInside(calls, looks),
+    unmount: (mount) => unmount(calls, mount),
     sealProgram: (path) => sealProgram(calls, path),
     sealBytes: (bytes, name) => sealBytes(calls, bytes, name),
     socketpair: () => socketpair(calls),
@@ -176,6 +184,7 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
   const scan = library.func(
     'int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
   );
+  const unmount = library.func('int nsf_unmount(int32_t mount_namespace, const char *path, uint64_t id, uint64_t inode, void *error)');
   const inside = library.func('int nsf_inside(void *rows, uint32_t count, void *error)');
   const references = library.func(
     'int nsf_references(const char *proc, void *inquiry, void *room, void *buffer, uint64_t bytes, void *error)',
@@ -230,6 +239,8 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
     pidfdSignal: library.func('int nsf_pidfd_signal(int32_t pidfd, int32_t signal, void *error)'),
     sealProgram: library.func('int nsf_seal_program(const char *path, void *fd, void *error)'),
     sealBytes: library.func('int nsf_seal_bytes(void *bytes, uint64_t size, const char *name, void *fd, void *error)'),
+    unmount: (mountNamespace, path, id, inode, error) =>
+      onWorker((done) => unmount.async(mountNamespace, path, id, inode, error, done), [error]),
     pipe: library.func('int nsf_pipe(void *fds, void *error)'),
     socketpair: library.func('int nsf_socketpair(void *fds, void *error)'),
     sendFds: library.func('int nsf_send_fds(int32_t socket, void *bytes, uint32_t size, void *fds, uint32_t fd_count, void *error)'),

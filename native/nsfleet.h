@@ -344,6 +344,11 @@ NSF_PUBLIC int nsf_inside(struct nsf_inside *rows, uint32_t count, struct nsf_er
 
 /* What namespaces process PID is in: id (0: the kernel has none) and inode of each, in the order of enum nsf_type. */
 NSF_PUBLIC int nsf_process_namespaces(int32_t pid, uint64_t out[2 * NSF_TYPES], struct nsf_error *error);
+/*
+ * Unmounts (detaches) the namespace file PATH, in the mount namespace that the descriptor MOUNT_NAMESPACE stands for, or in this one if it is -1.
+ * -ESTALE: PATH shows another file than the namespace of that INODE and ID (0: not compared).
+ */
+NSF_PUBLIC int nsf_unmount(int32_t mount_namespace, const char *path, uint64_t id, uint64_t inode, struct nsf_error *error);
 
 #define NSF_SPAWN_NEW_SESSION 1u
 

@@ -3,8 +3,10 @@
  * from it. Every list is paged by `cursor`; every error is `{error: WireError}`.
  */
 import { z } from 'zod';
+import { KeepRequest, KeptName, KeptNamespace, ReapOutcome, TargetName } from './act.ts';
 import { HostId } from './host.ts';
 import { ReportedProcess } from './inventory.ts';
+import { JoinRequest } from './messages.ts';
 import { Mount, MountQuery } from './mount.ts';
 import { BootId, NamespaceType } from './namespace.ts';
 import { PidTranslation } from './pids.ts';
@@ -30,6 +32,22 @@ import { SignalName } from './signal.ts';
 export const requestMaxBytes = 128 * 1024;
 /** Longest that a request waits for a sandbox to reach a state. */
 export const waitMaxMs = 300_000;
+
+/** First message of `/v1/hosts/:host/exec`. */
+export const HostExecRequest = z.strictObject({
+  ...JoinRequest.omit({ targets: true }).shape,
+  targets: z
+    .array(TargetName)
+    .max(8)
+    .refine((targets) => new Set(targets.map(({ type }) => type)).size === targets.length, 'each type once'),
+});
+export type HostExecRequest = z.infer<typeof HostExecRequest>;
+
+const Kept = z.object({
+  hostId: HostId,
+  hostName: z.string(),
+  namespaces: z.array(KeptNamespace.extend({ namespaceId: z.string().nullable().describe('null: no report has brought it yet') })),
+});
 
 export const ErrorBody = z.object({ error: WireError });
 
@@ -258,6 +276,41 @@ export const api = {
       groups: z.array(HostDiffGroup).describe('those of which there are not as many on both'),
     }),
   },
+  namespaceCreate: {
+    method: 'POST',
+    path: '/v1/hosts/:host/namespaces',
+    summary:
+      'Make namespaces and keep them under a name, without a process; `ip netns` knows network ones too. Repeatable with the same Idempotency-Key',
+    params: HostParams,
+    body: KeepRequest,
+    reply: Kept,
+  },
+  namespaceAttach: {
+    method: 'POST',
+    path: '/v1/namespaces/:namespace/names',
+    summary: 'Keep a namespace that is there under a name too',
+    params: NamespaceParams,
+    query: z.object(which),
+    body: z.strictObject({ name: KeptName }),
+    reply: Kept,
+  },
+  namespaceRemove: {
+    method: 'DELETE',
+    path: '/v1/namespaces/:namespace',
+    summary: 'Take the names of a kept namespace away; it ends when nothing else holds it',
+    params: NamespaceParams,
+    query: z.object({ ...which, force: flag.describe('true: also while processes live in it') }),
+    reply: z.object({ hostId: HostId, hostName: z.string(), paths: z.array(z.string()) }),
+  },
+  namespaceReap: {
+    method: 'POST',
+    path: '/v1/reap',
+    summary: 'Take away the mounts that hold namespaces in which nothing lives; what is in use is refused',
+    body: z.strictObject({ namespaces: z.array(Text).min(1).max(1000).describe('numbers'), dryRun: z.boolean().default(false) }),
+    reply: z.object({
+      outcomes: z.array(ReapOutcome.extend({ namespaceId: z.string(), hostId: HostId, hostName: z.string() })),
+    }),
+  },
   leakList: {
     method: 'GET',
     path: '/v1/leaks',
@@ -355,6 +408,11 @@ export type RouteName = keyof typeof api;
  * frames.ts; the server answers with frames. Flow control on the WebSocket is TCP's own: credit frames do not appear here.
  */
 export const sockets = {
+  /** first message: HostExecRequest */
+  hostExec: {
+    path: '/v1/hosts/:host/exec',
+    summary: 'Run a program of the host in chosen namespaces; the host’s own policy must allow it',
+  },
   /** first message: ExecRequest of messages.ts */
   sandboxExec: { path: '/v1/sandboxes/:sandbox/exec', summary: 'Run a command in a running sandbox' },
   /** first message: {"follow": boolean} */

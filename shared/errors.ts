@@ -54,6 +54,19 @@ const entries = {
     exit: exitCodes.notFound,
     remedy: 'it may have ended; `ps` on that host, or `nsfleet ns show`, tells which there are',
   },
+  NAMESPACE_IN_USE: {
+    http: 409,
+    exit: exitCodes.conflict,
+    remedy: '`nsfleet ns why` tells what holds it; --force takes the name away all the same',
+  },
+  NAMESPACE_NAME_TAKEN: { http: 409, exit: exitCodes.conflict, remedy: 'choose another name, or remove the other with `nsfleet ns rm`' },
+  NAMESPACE_NOT_KEPT: { http: 409, exit: exitCodes.conflict, remedy: '`nsfleet ns why` tells what keeps it; only names can be removed' },
+  NAMESPACE_ACTION_FAILED: { http: 422, exit: exitCodes.failed, remedy: 'the reason names the step that failed and the kernel’s answer' },
+  ACTION_NOT_ALLOWED: {
+    http: 403,
+    exit: exitCodes.denied,
+    remedy: 'the host’s own policy forbids it: name the action in NSFLEET_AGENT_ACTIONS there and restart its agent',
+  },
   NAMESPACE_AMBIGUOUS: { http: 409, exit: exitCodes.conflict, remedy: 'add --host, or use the id that the reason lists' },
   SANDBOX_NOT_FOUND: { http: 404, exit: exitCodes.notFound, remedy: '`nsfleet sandbox ls --all` lists the sandboxes' },
   SANDBOX_NAME_TAKEN: {

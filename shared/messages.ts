@@ -13,6 +13,7 @@
  * | answer | agent → the asking controller | publish under the agent's own subjects, never to an inbox that the asker names |
  */
 import { z } from 'zod';
+import { KeepRequest, KeptName, KeptNamespace, KeptType, NamedNamespace, ReapOutcome } from './act.ts';
 import { NsfleetError, issuesText } from './errors.ts';
 import { HostHello, HostId } from './host.ts';
 import { Report, ReportReply } from './inventory.ts';
@@ -84,6 +85,16 @@ export const ExecRequest = z.strictObject({
 });
 export type ExecRequest = z.infer<typeof ExecRequest>;
 
+/** Of every type at most one; what is not named is the host's. */
+export const JoinRequest = z.strictObject({
+  ...ExecRequest.omit({ user: true }).shape,
+  targets: z
+    .array(NamedNamespace)
+    .max(8)
+    .refine((targets) => new Set(targets.map(({ type }) => type)).size === targets.length, 'each type once'),
+});
+export type JoinRequest = z.infer<typeof JoinRequest>;
+
 export const Question = z.discriminatedUnion('type', [
   z.object({ type: z.literal('scan') }).describe('scan now and have the report committed before answering'),
   z
@@ -93,6 +104,17 @@ export const Question = z.discriminatedUnion('type', [
   z
     .object({ type: z.literal('pids'), pid: z.int().positive(), namespace: NamespaceKey.nullable() })
     .describe('one process and its pid in every pid namespace that it is in; `pid` as that namespace knows it, null: as the agent does'),
+  KeepRequest.extend({ type: z.literal('keep'), requestKey: Token }).describe('make new namespaces and keep them under a name'),
+  z
+    .object({ type: z.literal('attach'), namespaceType: KeptType, key: NamespaceKey, name: KeptName })
+    .describe('keep a namespace that is there under a name too'),
+  z
+    .object({ type: z.literal('unkeep'), namespaceType: KeptType, key: NamespaceKey, force: z.boolean() })
+    .describe('take the names of a kept namespace away; refused while something lives in it, unless forced'),
+  z
+    .object({ type: z.literal('reap'), namespaces: z.array(NamedNamespace).min(1).max(1000), dryRun: z.boolean() })
+    .describe('take away the mounts that hold namespaces in which nothing lives'),
+  JoinRequest.extend({ type: z.literal('join'), streamId: Token }).describe('run a program of the host in chosen namespaces'),
   z.object({ type: z.literal('exec'), streamId: Token, placementId: z.uuid(), exec: ExecRequest }),
   z.object({ type: z.literal('logs'), streamId: Token, placementId: z.uuid(), follow: z.boolean() }),
 ]);
@@ -102,6 +124,9 @@ export const Ask = z.object({ v, controllerId: Token, requestId: Token, question
 export type Ask = z.infer<typeof Ask>;
 
 export const MountsAnswer = z.object({ mounts: z.array(Mount), truncated: z.boolean(), unread: z.int().nonnegative() });
+export const KeptAnswer = z.object({ namespaces: z.array(KeptNamespace) });
+export const UnkeptAnswer = z.object({ paths: z.array(z.string()) });
+export const ReapAnswer = z.object({ outcomes: z.array(ReapOutcome) });
 export const PidsAnswer = PidTranslation;
 export const PlanAnswer = z.object({ plan: z.unknown(), lines: z.array(z.string()) });
 

@@ -11,7 +11,7 @@ import type { Link } from '../link.ts';
 import type { Placement } from '../sandbox/placement.ts';
 import { openChannel } from './channel.ts';
 import type { Channel } from './channel.ts';
-import type { OpenStream } from './exec.ts';
+import type { OpenStream } from './served-process.ts';
 
 /** Follows by looking: a log grows by bursts, and inotify would cost a descriptor for each follower. */
 const pollMs = 100;

@@ -15,6 +15,7 @@ import { createLists } from './lists.ts';
 import { findMounts } from './mounts.ts';
 import { createNamespaceAnswers } from './namespaces.ts';
 import { translatePid } from './pids.ts';
+import { attachName, createKept, reap, removeKept } from './actions.ts';
 import type { Answers, Asked } from './routes.ts';
 
 export function createAnswers(context: Context): Answers {
@@ -36,6 +37,11 @@ export function createAnswers(context: Context): Answers {
 
     pidTranslate: (asked) => translatePid(context, asked),
     mountFind: (asked) => findMounts(context, asked),
+
+    namespaceCreate: (asked) => createKept(context, asked),
+    namespaceAttach: (asked) => attachName(context, asked),
+    namespaceRemove: (asked) => removeKept(context, asked),
+    namespaceReap: (asked) => reap(context, asked),
 
     sandboxCreate: ({ body, query, idempotencyKey, signal }) =>
       createSandbox(context, { request: body, idempotencyKey, wait: { state: query.wait ?? 'running', ms: query.waitMs, signal } }),

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
-import { sockets } from '#shared/api.ts';
+import { HostExecRequest, sockets } from '#shared/api.ts';
 import { NsfleetError, issuesText } from '#shared/errors.ts';
 import { ExecRequest } from '#shared/messages.ts';
 import type { AgentStream, StreamEvents } from '../agent-stream.ts';
@@ -17,16 +17,15 @@ const LogsRequest = z.strictObject({ follow: z.boolean() });
 const streamsMax = 1000;
 const firstMessageMs = 10_000;
 
-const Params = z.object({ sandbox: z.string().min(1).max(255) });
-
 export function addStreams(app: FastifyInstance, opener: StreamOpener, metrics: Metrics, ending: AbortSignal): void {
   let open = 0;
   const add = <T>(
-    name: 'sandboxExec' | 'sandboxLogs',
+    name: 'sandboxExec' | 'sandboxLogs' | 'hostExec',
     model: z.ZodType<T>,
-    start: (sandbox: string, request: T, events: StreamEvents) => Promise<AgentStream>,
+    start: (target: string, request: T, events: StreamEvents) => Promise<AgentStream>,
   ) => {
-    const kind = name === 'sandboxExec' ? 'exec' : 'logs';
+    const kind = name === 'sandboxLogs' ? 'logs' : 'exec';
+    const parameter = name === 'hostExec' ? 'host' : 'sandbox';
     app.route({
       method: 'GET',
       url: sockets[name].path,
@@ -34,9 +33,9 @@ export function addStreams(app: FastifyInstance, opener: StreamOpener, metrics: 
         operationId: name,
         summary: `${sockets[name].summary} (WebSocket)`,
         description: `A WebSocket. The client's first message is JSON: ${JSON.stringify(z.toJSONSchema(model, { io: 'input' }))}. All others are binary frames: u8 version = 1, u8 kind, u32 sequence (big endian), payload.`,
-        tags: ['sandboxes'],
+        tags: [`${parameter}${parameter === 'host' ? 's' : 'es'}`],
         security: [{ bearer: [] }],
-        params: Params,
+        params: z.object({ [parameter]: z.string().min(1).max(255) }),
       },
       handler: refusePlainHttp,
       wsHandler: (socket, request) => {
@@ -50,11 +49,12 @@ export function addStreams(app: FastifyInstance, opener: StreamOpener, metrics: 
           open -= 1;
           metrics.streams.dec({ kind });
         };
-        const { sandbox } = request.params as z.infer<typeof Params>;
-        serve(socket, request, ending, onEnd, model, (first, events) => start(sandbox, first, events));
+        const target = (request.params as Record<string, string>)[parameter] ?? '';
+        serve(socket, request, ending, onEnd, model, (first, events) => start(target, first, events));
       },
     });
   };
+  add('hostExec', HostExecRequest, opener.join);
   add('sandboxExec', ExecRequest, opener.exec);
   add('sandboxLogs', LogsRequest, opener.logs);
 }

@@ -1,15 +1,19 @@
 /** Opens exec and log streams on the host where a sandbox is. */
 import { NsfleetError } from '#shared/errors.ts';
+import type { HostExecRequest } from '#shared/api.ts';
 import type { ExecRequest, Question } from '#shared/messages.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import { createAgentStream } from '../agent-stream.ts';
 import type { AgentStream, StreamEvents } from '../agent-stream.ts';
 import type { Context } from '../context.ts';
+import { findHost } from '../store/hosts.ts';
 import { findSandbox } from '../store/sandboxes.ts';
+import { resolveTargets } from './targets.ts';
 
 /** Opens a stream on the host of a sandbox, or throws what the client is to be told. */
 export type StreamOpener = {
   exec: (sandbox: string, request: ExecRequest, events: StreamEvents) => Promise<AgentStream>;
+  join: (host: string, request: HostExecRequest, events: StreamEvents) => Promise<AgentStream>;
   logs: (sandbox: string, request: { follow: boolean }, events: StreamEvents) => Promise<AgentStream>;
 };
 
@@ -25,6 +29,11 @@ export function createStreamOpener(context: Context): StreamOpener {
       if (sandbox.state !== 'running') throw notRunning(sandbox);
       const { placementId, host } = placeOf(sandbox);
       return open(context, host, events, (streamId) => ({ type: 'exec', streamId, placementId, exec }));
+    },
+    async join(reference, { targets, ...rest }, events) {
+      const host = await findHost(context.store.db, reference);
+      const named = await resolveTargets(context.store.db, host, targets);
+      return open(context, host, events, (streamId) => ({ type: 'join', streamId, targets: named, ...rest }));
     },
     async logs(reference, { follow }, events) {
       const sandbox = await findSandbox(context.store.db, reference);

@@ -75,7 +75,7 @@ int exec_report(int report, struct failure *failure) {
     return -1;
 }
 
-void exec_command(const struct plan *plan, int report, int die_with_parent) {
+void exec_command(const struct plan *plan, int report, int flags) {
     struct failure failure;
     int result;
 
@@ -89,8 +89,8 @@ void exec_command(const struct plan *plan, int report, int die_with_parent) {
     signals_default();
     if ((result = SYS(SYS_setsid)) < 0) fail(&failure, result, -1, "setsid", "-");
     else if ((result = take_ids(plan)) < 0) fail(&failure, result, -1, "ids", "-");
-    else if ((result = caps_set(0)) < 0) fail(&failure, result, -1, "capabilities", "-");
-    else if (die_with_parent && (result = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) < 0)
+    else if ((flags & EXEC_KEEP_CAPABILITIES) == 0 && (result = caps_set(0)) < 0) fail(&failure, result, -1, "capabilities", "-");
+    else if ((flags & EXEC_DIE_WITH_PARENT) != 0 && (result = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) < 0)
         fail(&failure, result, -1, "death_signal", "-");
     else if ((result = enter_directory(plan->cwd)) < 0) fail(&failure, result, -1, "cwd", plan->cwd);
     else if ((result = sys_close_range(REPORT_FD + 1)) < 0) fail(&failure, result, -1, "close_range", "-");

@@ -1,6 +1,6 @@
-/* nsfleet-shim: the small program that parents one sandbox (`run`; `ready` where its plan comes later) or one process in it (`enter`),
- * or hears of the host's changes (`watch`). Started by the agent with an exact set of descriptors (load.h, watch.h) from a sealed memfd;
- * holds no secret, reads no environment. */
+/* nsfleet-shim: the small program that parents one sandbox (`run`; `ready` where its plan comes later), one process in it (`enter`) or in
+ * any namespaces (`join`), mounts new namespaces on files (`keep`), or hears of the host's changes (`watch`). Started by the agent with an
+ * exact set of descriptors (load.h, watch.h) from a sealed memfd; holds no secret, reads no environment. */
 #include "load.h"
 #include "modes.h"
 #include "prepare.h"
@@ -52,18 +52,21 @@ static int run_main(char *mode, int ready) {
 int main(int argc, char **argv) {
     char none[] = "", *mode = argc == 2 || argc == 4 ? argv[1] : none;
     int entering = strcmp(mode, "enter") == 0, ready = strcmp(mode, "ready") == 0, watching = strcmp(mode, "watch") == 0;
-    if ((argc == 4) != watching || (!entering && !ready && !watching && strcmp(mode, "run") != 0)) return 2;
+    int joining = strcmp(mode, "join") == 0, keeping = strcmp(mode, "keep") == 0, running = ready || strcmp(mode, "run") == 0;
+    if ((argc == 4) != watching || (!entering && !joining && !keeping && !watching && !running)) return 2;
     /* A plain user's id maps are written through /proc/<child>, which only a dumpable process leaves to its user. */
-    if (entering || sys_geteuid() == 0) SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (entering || joining || sys_geteuid() == 0) SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
     SYS(SYS_prctl, PR_SET_NAME, "nsfleet-shim", 0, 0, 0);
     signals_supervise();
     SYS(SYS_setsid); /* fails only for a session leader, which is as good */
     if (sys_geteuid() == 0) SYS(SYS_setgroups, 0, NULL);
     SYS(SYS_chdir, "/"); /* not to keep a mount of the host busy that the agent was started in */
     SYS(SYS_umask, 0); /* every file and directory is made with the mode that it names */
-    /* Only what is ours, whoever started this. */
-    sys_close_range(6);
+    /* Only what is ours, whoever started this. `join` has a number of descriptors that its plan tells. */
+    if (!joining) sys_close_range(6);
     for (unsigned fd = PLAN_FD; fd <= STATE_FD; fd++) SYS(SYS_fcntl, (int)fd, F_SETFD, FD_CLOEXEC);
     if (watching) return watch_main(argv[2], argv[3]);
-    return entering ? enter_main(&plan) : run_main(mode, ready);
+    if (entering) return enter_main(&plan);
+    if (joining) return join_main(&plan);
+    return keeping ? keep_main() : run_main(mode, ready);
 }

@@ -6,4 +6,10 @@
 /* `shim enter`: one process in a running sandbox, from the plan in PLAN_FD; its exit status. plan is where to decode it. */
 int enter_main(struct plan *plan);
 
+/* `shim join`: a command of the host's in namespaces that descriptors from TARGET_FD on stand for; its exit status. */
+int join_main(struct plan *plan);
+
+/* `shim keep`: new namespaces on files; the exit status. */
+int keep_main(void);
+
 #endif

@@ -1,7 +1,7 @@
 /** What this process, and what it started, occupy on the host right now: the two sides that leaks.ts compares. */
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { ownDirectories, testBase } from './own-directories.ts';
+import { ownDirectories, sharedMountDirectories, testBase } from './own-directories.ts';
 import { belongingTo, commandOf } from './process-tree.ts';
 import type { Marker } from './process-tree.ts';
 
@@ -57,8 +57,12 @@ function mounts(): string[] {
       const [left = '', right = ''] = line.split(' - ');
       return `${left.split(' ')[4]} ${right.split(' ').slice(0, 2).join(' ')}`;
     })
-    .filter((line) => !line.startsWith(`${testBase()}/`) || own.some((root) => line.startsWith(`${root}/`)))
+    .filter((line) => ![testBase(), ...sharedMountDirectories].some((root) => lies(line, root)) || own.some((root) => lies(line, root)))
     .filter((line) => !nameOfOther.test(line));
+}
+
+function lies(mount: string, directory: string): boolean {
+  return mount.startsWith(`${directory}/`) || mount.startsWith(`${directory} `);
 }
 
 function cgroups(): string[] {

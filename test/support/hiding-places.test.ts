@@ -6,7 +6,9 @@ import { temporaryDirectories } from './dirs.ts';
 import { startHidingPlaces } from './hiding-places.ts';
 import type { HidingPlace, HidingPlaces } from './hiding-places.ts';
 import { leakCheck } from './leaks.ts';
+import { netnsTurn } from './netns-turn.ts';
 
+await netnsTurn();
 leakCheck();
 const directory = temporaryDirectories().root;
 const skip = process.geteuid?.() !== 0 && 'needs root';

@@ -23,3 +23,6 @@ export function ownDirectory(path: string): void {
 export function ownDirectories(): string[] {
   return [...made].filter((path) => existsSync(path));
 }
+
+/** Directories of the host that several files mount in, one at a time: netns-turn.ts. */
+export const sharedMountDirectories = ['/run/netns', '/run/nsfleet'] as const;

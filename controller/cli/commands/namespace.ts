@@ -5,11 +5,13 @@ import type { NamespaceShowOptions, WhichOptions } from '../namespace/show.ts';
 import type { Attach } from '../program.ts';
 import { diffCommand, historyCommand, leaksCommand } from './namespace-past.ts';
 import { examples } from './examples.ts';
+import { namespaceActionCommands } from './namespace-act.ts';
 import { collect } from './repeat.ts';
 import { whichNamespace } from './which-namespace.ts';
 
 export function namespaceCommand(attach: Attach): Command {
-  return new Command('ns')
+  const namespace = new Command('ns')
+    .enablePositionalOptions()
     .alias('namespace')
     .description('namespaces of all hosts, as lsns shows those of one')
     .addCommand(listCommand(attach))
@@ -18,6 +20,8 @@ export function namespaceCommand(attach: Attach): Command {
     .addCommand(historyCommand(attach))
     .addCommand(diffCommand(attach))
     .addCommand(leaksCommand(attach));
+  for (const command of namespaceActionCommands(attach)) namespace.addCommand(command);
+  return namespace;
 }
 
 function listCommand(attach: Attach): Command {

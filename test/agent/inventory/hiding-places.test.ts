@@ -12,7 +12,9 @@ import { temporaryDirectories } from '#test/support/dirs.ts';
 import { startHidingPlaces } from '#test/support/hiding-places.ts';
 import type { HidingPlace } from '#test/support/hiding-places.ts';
 import { leakCheck } from '#test/support/leaks.ts';
+import { netnsTurn } from '#test/support/netns-turn.ts';
 
+await netnsTurn();
 leakCheck();
 const directory = temporaryDirectories().root;
 const skip = process.geteuid?.() !== 0 && 'needs root';

@@ -9,7 +9,9 @@ import { builtNative } from '#test/native/fixture.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { startHidingPlaces } from '#test/support/hiding-places.ts';
 import { leakCheck } from '#test/support/leaks.ts';
+import { netnsTurn } from '#test/support/netns-turn.ts';
 
+await netnsTurn();
 leakCheck();
 const directory = temporaryDirectories().root;
 const root = process.geteuid?.() === 0;

@@ -58,7 +58,7 @@ export async function startFleet(dirs: TestDirectories): Promise<Fleet> {
   };
   const app = await createServer({
     answers: recorded(answersOf(fleet), fleet),
-    streams: { exec: sandboxes.exec, logs: sandboxes.logs },
+    streams: { exec: sandboxes.exec, join: sandboxes.join, logs: sandboxes.logs },
     follow: async ({ since = '0' }, deliver, signal) => {
       await deliver(fleet.events.filter((event) => BigInt(event.seq) > BigInt(since)));
       return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
@@ -102,6 +102,14 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
       return found ?? missing('HOST_NOT_FOUND', 'host', params.host);
     },
     processList: async ({ params }) => ({ host: { id: params.host, name: 'web-1', bootId }, processes: [], nextCursor: null }),
+    namespaceCreate: async ({ body }) => ({
+      hostId: 'h1',
+      hostName: 'web-1',
+      namespaces: body.types.map((type) => ({ type, key: 'id:9', inode: 9, path: `/run/netns/${body.name}`, namespaceId: null })),
+    }),
+    namespaceAttach: async ({ params }) => missing('NAMESPACE_NOT_FOUND', 'namespace', params.namespace),
+    namespaceRemove: async ({ params }) => missing('NAMESPACE_NOT_FOUND', 'namespace', params.namespace),
+    namespaceReap: async () => ({ outcomes: [] }),
     pidTranslate: async ({ params }) => ({ hostId: 'h1', hostName: 'web-1', pid: params.pid, start: '1', uid: 0, comm: 'sh', pids: [] }),
     mountFind: async () => ({ mounts: [], truncated: [], unread: 0, silent: fleet.stale }),
     hostEnroll: async () => missing('NOT_FOUND', 'route', 'hostEnroll'),

@@ -146,6 +146,9 @@ export function createLocalSandboxes(): LocalSandboxes {
   };
   return {
     answers,
+    // This fleet has no hosts to run on.
+    join: (host, { command }) =>
+      Promise.reject(new NsfleetError('ACTION_NOT_ALLOWED', { attempted: 'run', target: `${command[0]} on ${host}`, reason: 'not here' })),
     exec,
     logs,
     all: () => [...known.values()].map(({ sandbox }) => sandbox),

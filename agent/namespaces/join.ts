@@ -1,0 +1,94 @@
+/** `ns exec`: a program of the host in chosen namespaces, the host's where none is chosen: nsenter(1) for any host of the fleet. */
+import { constants, openSync } from 'node:fs';
+import { Fd } from '#native/handles.ts';
+import type { Native } from '#native/binding.ts';
+import type { NamedNamespace } from '#shared/act.ts';
+import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
+import type { JoinRequest } from '#shared/messages.ts';
+import { namespaceTypes } from '#shared/namespace.ts';
+import type { NamespaceType } from '#shared/namespace.ts';
+import type { Plan } from '#shared/plan.ts';
+import { waysOf } from '../inventory/describe/way.ts';
+import type { Model } from '../inventory/model.ts';
+import type { Link } from '../link.ts';
+import { failureError } from '../sandbox/failures.ts';
+import type { RunnerParts } from '../sandbox/runner.ts';
+import { serveProcess } from '../stream/served-process.ts';
+import type { OpenStream } from '../stream/served-process.ts';
+import { wordOf } from './keep.ts';
+import { idOf } from './unkeep.ts';
+
+const attempted = 'run a command in chosen namespaces';
+/** In which the shim takes the descriptors: native/shim/join.c. */
+const joinOrder: readonly NamespaceType[] = ['cgroup', 'ipc', 'uts', 'net', 'time', 'pid', 'mnt', 'user'];
+/** Every id is itself: the joiner stays the host's root. */
+const everyId = { inside: 0, outside: 0, count: 2 ** 32 - 2 };
+
+/** Resolves when the command runs. NAMESPACE_NOT_FOUND where a target has ended, COMMAND_NOT_FOUND, EXEC_FAILED…; nothing is left then. */
+export async function startJoin(parts: RunnerParts, link: Link, streamId: string, model: Model, request: JoinRequest): Promise<OpenStream> {
+  const target = request.targets.map(wordOf).join(', ') || 'the host’s own';
+  using opened = new DisposableStack();
+  // The kernel refuses to join the user namespace that one is in: EINVAL.
+  const own = parts.native.relate({ path: '/proc/self/ns/user' }).inode;
+  const joined = request.targets.filter(({ type, key }) => type !== 'user' || model.namespaces.get(`user ${key}`)?.inode !== own);
+  const sorted = joined.toSorted((a, b) => joinOrder.indexOf(a.type) - joinOrder.indexOf(b.type));
+  const targets = sorted.map((named) => opened.use(openNamespace(parts.native, model, named)));
+  const context = { attempted, target, fallback: 'EXEC_FAILED', rootIsDirectory: false } as const;
+  return await serveProcess(parts, link, streamId, {
+    mode: 'join',
+    plan: joinPlan({ ...request, targets: joined }),
+    targets,
+    attempted,
+    target,
+    failure: (failure) => failureError(failure, context),
+  });
+}
+
+/** Pure. No operation but what every command gets; the namespaces come as descriptors. */
+function joinPlan({ command, env, cwd, targets }: JoinRequest): Plan {
+  return {
+    version: 1,
+    kind: 'enter',
+    namespaces: namespaceTypes.filter((type) => targets.some((target) => target.type === type)),
+    idMaps: { uid: [everyId], gid: [everyId] },
+    // A joined user namespace may forbid setgroups(2); the shim has dropped all groups before.
+    setgroupsDeny: true,
+    log: { maxBytes: 1 },
+    operations: [
+      { op: 'rlimit', side: 'inner', resource: 'nofile', soft: 1024, hard: null },
+      { op: 'umask', side: 'inner', mask: 0o022 },
+    ],
+    exec: {
+      argv: command,
+      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', TERM: 'dumb', ...env },
+      cwd: cwd ?? '/',
+      uid: 0,
+      gid: 0,
+    },
+  };
+}
+
+/** Open on the namespace that was named, and on no other: an id that has passed on is refused. */
+export function openNamespace(native: Pick<Native, 'relate'>, model: Model, named: NamedNamespace, proc = '/proc'): Fd {
+  const target = wordOf(named);
+  const gone = (reason: string) => new NsfleetError('NAMESPACE_NOT_FOUND', { attempted: 'open', target, reason });
+  const namespace = model.namespaces.get(`${named.type} ${named.key}`);
+  if (namespace === undefined) throw gone('this host has no such namespace, or not any more');
+  const way = waysOf(model, proc, native.relate({ path: '/proc/self/ns/mnt' }).inode)(namespace);
+  if (way === null) throw gone('nothing that this host can open leads to it');
+  let fd: Fd;
+  try {
+    fd = new Fd(openSync(way.path, constants.O_RDONLY | constants.O_NONBLOCK));
+  } catch (error) {
+    throw gone(asNsfleetError(error, 'open', target).reason);
+  }
+  try {
+    const seen = native.relate({ fd });
+    const id = idOf(named.key);
+    if (seen.type === named.type && seen.inode === namespace.inode && (id === null || seen.id === id)) return fd;
+    throw gone('another namespace stands in its place by now');
+  } catch (error) {
+    fd.close();
+    throw asNsfleetError(error, 'open', target);
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * `ns reap`: takes away what pins a namespace in which nothing lives. Steps are computed from what the last scan shows, shown, and each is checked
+ * against the namespace's id when it is taken. What a process holds is left alone: to take a descriptor from a process is to break it.
+ */
+import { openSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Fd } from '#native/handles.ts';
+import type { NamedNamespace, ReapOutcome, ReapStep } from '#shared/act.ts';
+import { errorText } from '#shared/errors.ts';
+import type { ReportedReference } from '#shared/inventory.ts';
+import { rawBytes } from '#shared/raw-text.ts';
+import type { Model } from '../inventory/model.ts';
+import { forgetName, releaseEmpty } from './keep.ts';
+import type { KeepParts } from './keep.ts';
+import { idOf } from './unkeep.ts';
+
+/** Pure: what would be done, or why nothing. `ownMountInode`: of the agent's mount namespace. */
+export function planReap(
+  model: Model,
+  { type, key }: NamedNamespace,
+  ownMountInode: number,
+  keepDirectories: readonly string[],
+): ReapOutcome {
+  const refuse = (refused: string): ReapOutcome => ({ type, key, steps: [], done: false, refused });
+  const namespace = model.namespaces.get(`${type} ${key}`);
+  if (namespace === undefined) return refuse('this host has no such namespace, or not any more');
+  if (namespace.processCount > 0) return refuse(`${namespace.processCount} processes live in it`);
+  const references = [...model.references.values()].filter((reference) => reference.type === type && reference.key === key);
+  const held = references.find(({ kind }) => kind !== 'mount');
+  if (held !== undefined) return refuse(`${held.kind} of process ${held.pid} holds it: end that process, or let it close it`);
+  const below = [...model.namespaces.values()].find((other) =>
+    other.owner === key && type === 'user' ? true : other.type === type && other.parent === key,
+  );
+  if (below !== undefined) return refuse(`${below.type} namespace ${below.key} holds it`);
+  const mounts = references.filter(({ path }) => path !== null);
+  if (mounts.length === 0) return refuse('nothing that can be taken away is seen to hold it');
+  const steps = mounts.flatMap((mount) => stepsOf(mount, model, ownMountInode, keepDirectories));
+  return { type, key, steps, done: false, refused: null };
+}
+
+function stepsOf(mount: ReportedReference, model: Model, ownMountInode: number, keepDirectories: readonly string[]): ReapStep[] {
+  const own = model.namespaces.get(`mnt ${mount.mountNamespace}`)?.inode === ownMountInode;
+  const path = mount.path ?? '';
+  const step = { path, mountNamespace: own ? null : mount.mountNamespace };
+  const unmount: ReapStep = { action: 'unmount', ...step };
+  // The empty file that stays behind is an ip-netns name that leads nowhere.
+  return own && keepDirectories.some((directory) => path.startsWith(`${directory}/`))
+    ? [unmount, { action: 'unlink', ...step }]
+    : [unmount];
+}
+
+/** Takes the steps of one outcome; the first that fails ends it, and is told. */
+export async function takeSteps(parts: KeepParts, model: Model, outcome: ReapOutcome, proc = '/proc'): Promise<ReapOutcome> {
+  if (outcome.refused !== null) return outcome;
+  const namespace = model.namespaces.get(`${outcome.type} ${outcome.key}`);
+  for (const [index, step] of outcome.steps.entries()) {
+    try {
+      await takeStep(parts, model, step, { inode: namespace?.inode ?? 0, id: idOf(outcome.key) }, proc);
+    } catch (error) {
+      return { ...outcome, steps: outcome.steps.slice(0, index), done: false, refused: `${step.action} ${step.path}: ${errorText(error)}` };
+    }
+  }
+  await releaseEmpty(parts);
+  return { ...outcome, done: true };
+}
+
+type Identity = { inode: number; id: string | null };
+
+async function takeStep({ runner, directories }: KeepParts, model: Model, step: ReapStep, identity: Identity, proc: string): Promise<void> {
+  const path = Buffer.from(rawBytes(step.path)).toString();
+  if (step.action === 'unlink') {
+    unlinkSync(path);
+    forgetName(directories, path.slice(dirname(path).length + 1));
+    return;
+  }
+  if (step.mountNamespace === null) return runner.native.unmount({ path, mountNamespace: null, ...identity });
+  const leader = model.namespaces.get(`mnt ${step.mountNamespace}`)?.leader;
+  if (leader === null || leader === undefined) throw new Error('no process lives in that mount namespace, so that it cannot be entered');
+  using mountNamespace = new Fd(openSync(`${proc}/${leader.pid}/ns/mnt`, 'r'));
+  const seen = runner.native.relate({ fd: mountNamespace });
+  if (seen.inode !== model.namespaces.get(`mnt ${step.mountNamespace}`)?.inode)
+    throw new Error('that process has left the mount namespace');
+  await runner.native.unmount({ path, mountNamespace, ...identity });
+}

@@ -1,0 +1,146 @@
+/** Namespaces on files, made by the real shim in directories of the test's own; and next to ip-netns(8), which must see them. */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { after, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { findKept } from '#agent/namespaces/kept-files.ts';
+import { keepExisting, keepNew } from '#agent/namespaces/keep.ts';
+import type { KeepParts } from '#agent/namespaces/keep.ts';
+import { unkeep } from '#agent/namespaces/unkeep.ts';
+import { buildModel } from '#agent/inventory/model.ts';
+import type { Model } from '#agent/inventory/model.ts';
+import { openNamespace } from '#agent/namespaces/join.ts';
+import { loadNative } from '#native/binding.ts';
+import type { KeptType } from '#shared/act.ts';
+import { refusedWith } from '#test/controller/store/fixture.ts';
+import { temporaryDirectories } from '#test/support/dirs.ts';
+import { leakCheck } from '#test/support/leaks.ts';
+
+leakCheck();
+const dirs = temporaryDirectories();
+const native = loadNative();
+const program = native.sealProgram(fileURLToPath(new URL('../../../native/build/nsfleet-shim', import.meta.url)));
+after(() => program.close());
+const isRoot = process.geteuid?.() === 0 ? false : 'needs root';
+
+let count = 0;
+function parts(): KeepParts {
+  const base = join(dirs.root, `kept-${count++}`);
+  mkdirSync(base);
+  return { runner: { native, program }, directories: { netns: join(base, 'netns'), others: join(base, 'ns') }, generationOf: () => 0 };
+}
+
+async function scan(): Promise<Model> {
+  return buildModel(await native.scan(), new Map(), () => '', 0).model;
+}
+
+test('every type that can be kept is kept, without a process, and goes again without a trace', { skip: isRoot }, async () => {
+  const given = parts();
+  const types: KeptType[] = ['mnt', 'cgroup', 'uts', 'ipc', 'user', 'net', 'time'];
+  const kept = await keepNew(given, { name: 'blue', types }, 'request-1');
+  assert.deepEqual(
+    kept.map(({ type }) => type),
+    types,
+  );
+  for (const { type, path, inode } of kept) {
+    assert.equal(native.relate({ path }).type, type);
+    assert.equal(statSync(path).ino, inode);
+    assert.notEqual(inode, native.relate({ path: `/proc/self/ns/${type}` }).inode);
+  }
+  assert.deepEqual(new Set(findKept(given.directories, native, () => 0).map(({ name }) => name)), new Set(['blue']));
+  const model = await scan();
+  for (const { type, key } of kept) assert.equal((await unkeep(given, model, { type, key, force: false })).length, 1);
+  assert.deepEqual(
+    findKept(given.directories, native, () => 0),
+    [],
+  );
+  assert.equal(existsSync(join(given.directories.others, 'blue')), false);
+  assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(given.directories.others));
+});
+
+test(
+  'a repeat of the request finds what it made; another request of that name is refused, and nothing changes',
+  { skip: isRoot },
+  async () => {
+    const given = parts();
+    const first = await keepNew(given, { name: 'blue', types: ['uts', 'ipc'] }, 'request-1');
+    assert.deepEqual(await keepNew(given, { name: 'blue', types: ['uts', 'ipc'] }, 'request-1'), first);
+    await assert.rejects(keepNew(given, { name: 'blue', types: ['uts', 'ipc'] }, 'request-2'), refusedWith('NAMESPACE_NAME_TAKEN'));
+    await assert.rejects(keepNew(given, { name: 'blue', types: ['net', 'uts'] }, 'request-3'), refusedWith('NAMESPACE_NAME_TAKEN'));
+    assert.equal(findKept(given.directories, native, () => 0).length, 2, 'nothing half made');
+    for (const { type, key } of first) await unkeep(given, await scan(), { type, key, force: false });
+  },
+);
+
+test('a file in the way refuses all of it', { skip: isRoot }, async () => {
+  const given = parts();
+  mkdirSync(given.directories.netns, { recursive: true });
+  writeFileSync(join(given.directories.netns, 'blue'), 'mine');
+  await assert.rejects(keepNew(given, { name: 'blue', types: ['uts', 'net'] }, 'r'), refusedWith('NAMESPACE_NAME_TAKEN'));
+  assert.deepEqual(
+    findKept(given.directories, native, () => 0),
+    [],
+  );
+  assert.equal(readFileSync(join(given.directories.netns, 'blue'), 'utf8'), 'mine');
+});
+
+async function shell(t: TestContext, flags: string[]): Promise<number> {
+  const child = spawn('unshare', [...flags, 'sh', '-c', 'echo ready; read x'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.after(async () => {
+    child.stdin.end();
+    if (child.exitCode === null) await once(child, 'exit');
+  });
+  await once(child.stdout, 'data');
+  return child.pid ?? 0;
+}
+
+test('a namespace that is there gets a name; it is not removed while something lives in it, unless forced', { skip: isRoot }, async (t) => {
+  const given = parts();
+  const pid = await shell(t, ['-n']);
+  const model = await scan();
+  const row = [...model.namespaces.values()].find(({ type, leader }) => type === 'net' && leader?.pid === pid);
+  assert.ok(row);
+  const named = { type: 'net', key: row.key } as const;
+  using source = openNamespace(native, model, named);
+  const kept = await keepExisting(given, 'red', 'net', source);
+  assert.deepEqual([kept.key, kept.inode], [row.key, row.inode]);
+  await assert.rejects(keepExisting(given, 'red', 'net', source), refusedWith('NAMESPACE_NAME_TAKEN'));
+  await assert.rejects(unkeep(given, model, { ...named, force: false }), refusedWith('NAMESPACE_IN_USE'));
+  assert.deepEqual(await unkeep(given, model, { ...named, force: true }), [kept.path]);
+  await assert.rejects(unkeep(given, model, { ...named, force: true }), refusedWith('NAMESPACE_NOT_KEPT'));
+});
+
+test('an unmount of what is another namespace by now is refused', { skip: isRoot }, async () => {
+  const given = parts();
+  const [kept] = await keepNew(given, { name: 'blue', types: ['uts'] }, 'r');
+  assert.ok(kept);
+  const wrong = { path: kept.path, mountNamespace: null, inode: kept.inode + 1, id: null };
+  await assert.rejects(native.unmount(wrong), /identify.*ESTALE/);
+  await assert.rejects(
+    native.unmount({ ...wrong, inode: kept.inode, id: '1' }),
+    native.relate({ path: kept.path }).id === null ? /ENOTTY|EINVAL/ : /identify.*ESTALE/,
+  );
+  await assert.rejects(native.unmount({ ...wrong, path: dirs.root }), /identify.*ESTALE/);
+  assert.equal(native.relate({ path: kept.path }).inode, kept.inode);
+  await unkeep(given, await scan(), { type: 'uts', key: kept.key, force: false });
+});
+
+test(
+  'ip netns exec works in what was kept',
+  { skip: isRoot || (spawnSync('ip', ['-V']).error !== undefined && 'ip(8) is not installed') },
+  async () => {
+    const given = parts();
+    const [kept] = await keepNew(given, { name: 'blue', types: ['net'] }, 'r');
+    assert.ok(kept);
+    // ip(8) looks into /run/netns only: in a mount namespace of its own, the test's directory stands there.
+    const script = `mount --rbind ${given.directories.netns} /run/netns && ip netns exec blue ip -o link && ip netns list`;
+    const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', `mkdir -p /run/netns && ${script}`], { encoding: 'utf8' });
+    assert.match(stdout, /^1: lo: /, stderr);
+    assert.match(stdout, /^blue$/m);
+    await unkeep(given, await scan(), { type: 'net', key: kept.key, force: false });
+  },
+);
