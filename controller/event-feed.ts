@@ -2,7 +2,7 @@
  * Events as they happen: read from the database after a number, again and again, woken by its notifications and by a timer. The number that
  * was reached is the only state, so that whoever is cut off goes on anywhere, at any controller.
  */
-import type { FollowRequest } from '#shared/api.ts';
+import type { FollowRequest } from '#shared/sockets.ts';
 import { sleep } from '#shared/async.ts';
 import type { Event } from '#shared/resources.ts';
 import { chooseEvents } from './event-choice.ts';

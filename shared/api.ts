@@ -3,10 +3,9 @@
  * from it. Every list is paged by `cursor`; every error is `{error: WireError}`.
  */
 import { z } from 'zod';
-import { KeepRequest, KeptName, KeptNamespace, ReapOutcome, TargetName } from './act.ts';
+import { KeepRequest, KeptName, KeptNamespace, ReapOutcome } from './act.ts';
 import { HostId } from './host.ts';
 import { ReportedProcess } from './inventory.ts';
-import { JoinRequest } from './messages.ts';
 import { Mount, MountQuery } from './mount.ts';
 import { BootId, NamespaceType } from './namespace.ts';
 import { PidTranslation } from './pids.ts';
@@ -32,16 +31,6 @@ import { SignalName } from './signal.ts';
 export const requestMaxBytes = 128 * 1024;
 /** Longest that a request waits for a sandbox to reach a state. */
 export const waitMaxMs = 300_000;
-
-/** First message of `/v1/hosts/:host/exec`. */
-export const HostExecRequest = z.strictObject({
-  ...JoinRequest.omit({ targets: true }).shape,
-  targets: z
-    .array(TargetName)
-    .max(8)
-    .refine((targets) => new Set(targets.map(({ type }) => type)).size === targets.length, 'each type once'),
-});
-export type HostExecRequest = z.infer<typeof HostExecRequest>;
 
 const Kept = z.object({
   hostId: HostId,
@@ -72,8 +61,8 @@ const filter = z
   .describe('CEL over the fields of the noun (docs/filters.md): type == "net" && processes == 0 && age > duration("10m")');
 const NamespaceParams = z.object({ namespace: Text.describe('number, key or inode') });
 const which = { host: Text.optional().describe('host id or name'), type: NamespaceType.optional() };
-const Seq = z.string().regex(/^[0-9]{1,18}$/, 'a number of an event');
-const eventChoice = {
+export const Seq = z.string().regex(/^[0-9]{1,18}$/, 'a number of an event');
+export const eventChoice = {
   host: Text.optional().describe('host id or name'),
   sandbox: Text.optional().describe('id, unique prefix of it, or name'),
   namespace: z
@@ -82,7 +71,7 @@ const eventChoice = {
     .optional(),
   filter,
 };
-const TypeList = z
+export const TypeList = z
   .string()
   .regex(/^[a-z_.-]{1,40}(,[a-z_.-]{1,40}){0,19}$/, 'types, or beginnings of them, with commas between: namespace.,leak.found');
 
@@ -402,38 +391,6 @@ export const api = {
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof api;
-
-/**
- * WebSocket routes. The client opens with `Authorization: Bearer`, sends one text message (JSON) and then binary frames of
- * frames.ts; the server answers with frames. Flow control on the WebSocket is TCP's own: credit frames do not appear here.
- */
-export const sockets = {
-  /** first message: HostExecRequest */
-  hostExec: {
-    path: '/v1/hosts/:host/exec',
-    summary: 'Run a program of the host in chosen namespaces; the host’s own policy must allow it',
-  },
-  /** first message: ExecRequest of messages.ts */
-  sandboxExec: { path: '/v1/sandboxes/:sandbox/exec', summary: 'Run a command in a running sandbox' },
-  /** first message: {"follow": boolean} */
-  sandboxLogs: { path: '/v1/sandboxes/:sandbox/logs', summary: 'What its command wrote; ends with its exit status when followed' },
-  /** first message: FollowRequest; then text messages of the server only */
-  eventFollow: { path: '/v1/events/follow', summary: 'Events as they happen, from a number on, exactly once and in order' },
-} as const;
-
-/**
- * First message of `/v1/events/follow`. The server answers with one text message an event (JSON, the model Event), from `since` on exactly
- * once and in order. Before it closes for a reason of its own it sends `{"error": WireError}`; resume after the last event that came.
- */
-export const FollowRequest = z.strictObject({
-  since: Seq.optional().describe('events after that number; default: those that happen from now on'),
-  types: TypeList.optional(),
-  ...eventChoice,
-});
-export type FollowRequest = z.infer<typeof FollowRequest>;
-
-/** RFC 6455 and its registry. After each the client may come again, except after `refused`. */
-export const followClosed = { ending: 1012, tooSlow: 1013, failed: 1011, refused: 1008 } as const;
 
 /** Replaces `:name` by its value, encoded: `routePath('/v1/hosts/:host', {host: 'a/b'})` is `/v1/hosts/a%2Fb`. */
 export function routePath(path: string, params: Readonly<Record<string, string>> = {}): string {

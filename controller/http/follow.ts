@@ -1,7 +1,7 @@
 /** The WebSocket of events: one text message an event. A reader that does not keep up is cut off and told to come again. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
-import { FollowRequest, followClosed, sockets } from '#shared/api.ts';
+import { FollowRequest, followClosed, sockets } from '#shared/sockets.ts';
 import { deadline } from '#shared/async.ts';
 import { NsfleetError, issuesText } from '#shared/errors.ts';
 import type { Event } from '#shared/resources.ts';

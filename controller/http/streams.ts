@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
-import { HostExecRequest, sockets } from '#shared/api.ts';
+import { HostExecRequest, sockets } from '#shared/sockets.ts';
 import { NsfleetError, issuesText } from '#shared/errors.ts';
 import { ExecRequest } from '#shared/messages.ts';
 import type { AgentStream, StreamEvents } from '../agent-stream.ts';

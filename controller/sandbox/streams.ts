@@ -1,6 +1,6 @@
 /** Opens exec and log streams on the host where a sandbox is. */
 import { NsfleetError } from '#shared/errors.ts';
-import type { HostExecRequest } from '#shared/api.ts';
+import type { HostExecRequest } from '#shared/sockets.ts';
 import type { ExecRequest, Question } from '#shared/messages.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import { createAgentStream } from '../agent-stream.ts';

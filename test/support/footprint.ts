@@ -44,9 +44,6 @@ function descriptors(): string[] {
   });
 }
 
-/** Names that other test files keep namespaces by while they run: they end in the pid of their test file. */
-const nameOfOther = new RegExp(`^/run/(?:netns|nsfleet/ns)/nsf[^/ ]*-(?!${process.pid}[/ ])\\d+[/ ]`);
-
 /** Mount point, type and source. What other test files mount below directories of their own is theirs. */
 function mounts(): string[] {
   const own = ownDirectories();
@@ -57,8 +54,7 @@ function mounts(): string[] {
       const [left = '', right = ''] = line.split(' - ');
       return `${left.split(' ')[4]} ${right.split(' ').slice(0, 2).join(' ')}`;
     })
-    .filter((line) => ![testBase(), ...sharedMountDirectories].some((root) => lies(line, root)) || own.some((root) => lies(line, root)))
-    .filter((line) => !nameOfOther.test(line));
+    .filter((line) => ![testBase(), ...sharedMountDirectories].some((root) => lies(line, root)) || own.some((root) => lies(line, root)));
 }
 
 function lies(mount: string, directory: string): boolean {

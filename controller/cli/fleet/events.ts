@@ -1,5 +1,5 @@
 /** `nsfleet events`. */
-import type { FollowRequest } from '#shared/api.ts';
+import type { FollowRequest } from '#shared/sockets.ts';
 import type { Client } from '#shared/client.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Event } from '#shared/resources.ts';

@@ -3,8 +3,9 @@
  * and none repeated. That there was a break is told on standard error.
  */
 import type { RawData, WebSocket } from 'ws';
-import { ErrorBody, followClosed, sockets } from '#shared/api.ts';
-import type { FollowRequest } from '#shared/api.ts';
+import { ErrorBody } from '#shared/api.ts';
+import { followClosed, sockets } from '#shared/sockets.ts';
+import type { FollowRequest } from '#shared/sockets.ts';
 import { NsfleetError, errorText, fromWire, issuesText } from '#shared/errors.ts';
 import { printable } from '#shared/escape.ts';
 import { Event } from '#shared/resources.ts';

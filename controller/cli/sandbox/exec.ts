@@ -1,5 +1,6 @@
 /** `nsfleet sandbox exec`. */
-import { routePath, sockets } from '#shared/api.ts';
+import { routePath } from '#shared/api.ts';
+import { sockets } from '#shared/sockets.ts';
 import type { ExecRequest } from '#shared/messages.ts';
 import { usage } from '../failure.ts';
 import type { Session } from '../session.ts';

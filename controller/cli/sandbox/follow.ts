@@ -1,5 +1,6 @@
 /** Following a sandbox's output to its end, over connections that may break. */
-import { routePath, sockets } from '#shared/api.ts';
+import { routePath } from '#shared/api.ts';
+import { sockets } from '#shared/sockets.ts';
 import { NsfleetError, fromWire } from '#shared/errors.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import type { ExitStatus } from '#shared/sandbox.ts';

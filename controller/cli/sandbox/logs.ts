@@ -1,5 +1,6 @@
 /** `nsfleet sandbox logs`. */
-import { routePath, sockets } from '#shared/api.ts';
+import { routePath } from '#shared/api.ts';
+import { sockets } from '#shared/sockets.ts';
 import { connect } from '../connection.ts';
 import { printJsonLine } from '../output/json.ts';
 import type { Session } from '../session.ts';

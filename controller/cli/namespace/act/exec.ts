@@ -1,6 +1,7 @@
 /** `nsfleet ns exec`: a program of the host in chosen namespaces. */
-import { routePath, sockets } from '#shared/api.ts';
-import type { HostExecRequest } from '#shared/api.ts';
+import { routePath } from '#shared/api.ts';
+import { sockets } from '#shared/sockets.ts';
+import type { HostExecRequest } from '#shared/sockets.ts';
 import { NamespaceType } from '#shared/namespace.ts';
 import { usage } from '../../failure.ts';
 import { runStream } from '../../sandbox/run-stream.ts';
