@@ -5,6 +5,7 @@
 import { openSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Fd } from '#native/handles.ts';
+import { NativeError } from '#native/native-error.ts';
 import type { NamedNamespace, ReapOutcome, ReapStep } from '#shared/act.ts';
 import { errorText } from '#shared/errors.ts';
 import type { ReportedReference } from '#shared/inventory.ts';
@@ -49,19 +50,30 @@ function stepsOf(mount: ReportedReference, model: Model, ownMountInode: number, 
     : [unmount];
 }
 
-/** Takes the steps of one outcome; the first that fails ends it, and is told. */
+/**
+ * Takes the steps of one outcome; the first that fails ends it, and is told. A mount that is not there any more is no failure: where mounts propagate,
+ * one step takes those of other mount namespaces along.
+ */
 export async function takeSteps(parts: KeepParts, model: Model, outcome: ReapOutcome, proc = '/proc'): Promise<ReapOutcome> {
   if (outcome.refused !== null) return outcome;
   const namespace = model.namespaces.get(`${outcome.type} ${outcome.key}`);
-  for (const [index, step] of outcome.steps.entries()) {
+  const steps: ReapStep[] = [];
+  for (const step of outcome.steps) {
     try {
       await takeStep(parts, model, step, { inode: namespace?.inode ?? 0, id: idOf(outcome.key) }, proc);
+      steps.push(step);
     } catch (error) {
-      return { ...outcome, steps: outcome.steps.slice(0, index), done: false, refused: `${step.action} ${step.path}: ${errorText(error)}` };
+      if (isGone(error)) continue;
+      return { ...outcome, steps, done: false, refused: `${step.action} ${step.path}: ${errorText(error)}` };
     }
   }
   await releaseEmpty(parts);
-  return { ...outcome, done: true };
+  return steps.length > 0 ? { ...outcome, steps, done: true } : { ...outcome, steps, refused: 'what held it is not there any more' };
+}
+
+function isGone(error: unknown): boolean {
+  if (error instanceof NativeError) return error.errname === 'ESTALE' || error.errname === 'ENOENT';
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 type Identity = { inode: number; id: string | null };

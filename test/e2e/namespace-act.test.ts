@@ -49,10 +49,8 @@ describe('kept namespaces', { skip }, () => {
       assert.equal(statSync(path).ino, inode);
       const shown = api.namespaceShow.reply.parse(JSON.parse(await run('ns', 'show', id, '--json')));
       assert.deepEqual([shown.type, shown.processCount, shown.current], [type, 0, true]);
-      assert.deepEqual(
-        shown.holders.filter(({ kind }) => kind === 'mount').map((holder) => holder.path),
-        [path],
-      );
+      // Where mounts propagate it is in other mount namespaces too.
+      assert.ok(shown.holders.some((holder) => holder.kind === 'mount' && holder.path === path));
       assert.equal(await run('ns', 'rm', id), `${shown.hostName}: ${path}\n`);
       assert.equal(existsSync(path), false);
     }
@@ -137,7 +135,7 @@ describe('ns reap', { skip }, () => {
       await once(holder, 'exit');
     }
     const dry = await run('ns', 'reap', '--dry-run', net?.id ?? '');
-    assert.match(dry, new RegExp(`would be reaped +unmount /run/netns/${name}; unlink /run/netns/${name}`));
+    assert.match(dry, new RegExp(`would be reaped +unmount /run/netns/${name};.* unlink /run/netns/${name}`));
     assert.equal(existsSync(net?.path ?? ''), true);
     assert.match(await run('ns', 'reap', net?.id ?? ''), / reaped +unmount/);
     assert.equal(existsSync(net?.path ?? ''), false);
