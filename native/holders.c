@@ -3,9 +3,9 @@
 #include "error.h"
 #include "owned_fd.h"
 #include "proc_stat.h"
+#include "proc_text.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -215,15 +215,9 @@ static void count_invisible(struct nsf_search *search) {
     struct statx about;
     if (statx(search->proc, "1", AT_STATX_DONT_SYNC, STATX_TYPE, &about) == 0)
         return;
-    unsigned long threads = 0;
     NSF_OWNED_FD load = openat(search->proc, "loadavg", O_RDONLY | O_CLOEXEC);
-    ssize_t bytes = load < 0 ? -1 : read(load, text, sizeof text - 1);
-    if (bytes > 0) {
-        text[bytes] = 0;
-        const char *slash = strchr(text, '/');
-        threads = slash ? strtoul(slash + 1, NULL, 10) : 0;
-    }
-    search->found.head->threads_counted = threads < UINT32_MAX ? (uint32_t)threads : 0;
+    ssize_t bytes = load < 0 ? -1 : read(load, text, sizeof text);
+    search->found.head->threads_counted = bytes <= 0 ? 0 : nsf_parse_threads(text, (size_t)bytes);
 }
 
 static void know_oneself(struct nsf_search *search) {

@@ -2,9 +2,9 @@
 
 #include "ns_link.h"
 #include "owned_fd.h"
+#include "proc_text.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -32,12 +32,8 @@ static long flags_of(const struct nsf_place *place, const char *name) {
     else
         snprintf(path, sizeof path, "../fdinfo/%.12s", name);
     NSF_OWNED_FD info = openat(place->dir, path, O_RDONLY | O_CLOEXEC);
-    ssize_t bytes = info < 0 ? -1 : read(info, text, sizeof text - 1);
-    if (bytes <= 0)
-        return -1;
-    text[bytes] = 0;
-    const char *flags = strstr(text, "flags:\t");
-    return flags ? strtol(flags + sizeof "flags:\t" - 1, NULL, 8) : -1;
+    ssize_t bytes = info < 0 ? -1 : read(info, text, sizeof text);
+    return bytes <= 0 ? -1 : nsf_parse_fd_flags(text, (size_t)bytes);
 }
 
 /*

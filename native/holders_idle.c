@@ -1,8 +1,8 @@
 #include "holders.h"
 
 #include "owned_fd.h"
+#include "proc_text.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 int nsf_read_runs(int proc, const char *name, struct nsf_runs *runs) {
@@ -12,16 +12,8 @@ int nsf_read_runs(int proc, const char *name, struct nsf_runs *runs) {
     memcpy(path, name, bytes);
     memcpy(path + bytes, "/schedstat", sizeof "/schedstat");
     NSF_OWNED_FD file = openat(proc, path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = file < 0 ? -1 : read(file, text, sizeof text - 1);
-    if (length <= 0)
-        return 0;
-    text[length] = 0;
-    char *at = text;
-    runs->ran_ns = strtoull(at, &at, 10);
-    runs->waited_ns = strtoull(at, &at, 10);
-    runs->runs = strtoull(at, &at, 10);
-    /* "0 0 0" is what a kernel says that does not count (kernel/sched/stats.h, sched_info_on). */
-    return runs->runs != 0;
+    ssize_t length = file < 0 ? -1 : read(file, text, sizeof text);
+    return length <= 0 ? 0 : nsf_parse_runs(text, (size_t)length, runs);
 }
 
 static struct nsf_idle_process *slot_of(const struct nsf_search *search, int32_t pid) {

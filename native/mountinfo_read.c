@@ -44,14 +44,14 @@ static int take_lines(struct reader *reader, char *text, size_t bytes, size_t *r
 }
 
 int nsf_read_mountinfo(int dir, const char *path, nsf_each_line each, void *arg) {
-    char text[LINE_BYTES];
+    char text[LINE_BYTES + 1]; /* and a byte behind the last text, which EACH may write */
     size_t used = 0;
     struct reader reader = {.each = each, .arg = arg};
     NSF_OWNED_FD file = openat(dir, path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return -errno;
     for (;;) {
-        ssize_t bytes = read(file, text + used, sizeof text - used);
+        ssize_t bytes = read(file, text + used, LINE_BYTES - used);
         if (bytes < 0 && errno == EINTR)
             continue;
         if (bytes < 0)
@@ -59,7 +59,7 @@ int nsf_read_mountinfo(int dir, const char *path, nsf_each_line each, void *arg)
         if (bytes == 0)
             return 0;
         int result = take_lines(&reader, text, used + (size_t)bytes, &used);
-        if (result == 0 && used == sizeof text) {
+        if (result == 0 && used == LINE_BYTES) {
             result = take_line(&reader, text, used);
             reader.passing = 1;
             used = 0;

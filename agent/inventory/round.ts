@@ -91,7 +91,7 @@ function whom(model: Model, heard: ReadonlyMap<number, number>): { pids: Set<num
 
 function isThread(tid: number): boolean {
   try {
-    const process = /^Tgid:\s*(\d+)$/m.exec(readFileSync(`/proc/${tid}/status`, 'latin1'))?.[1];
+    const process = /\nTgid:\t(\d+)\n/.exec(readFileSync(`/proc/${tid}/status`, 'latin1'))?.[1];
     return process !== undefined && Number(process) !== tid;
   } catch {
     return false;

@@ -18,8 +18,9 @@ export function cgroupRootOf(outside: Uint8Array, inside: Uint8Array): string | 
 
 /** The unified one, if anything is in a cgroup of it; else systemd's own. */
 function hierarchyOf(bytes: Uint8Array): RegExp {
-  const unified = /^0::(.*)$/m;
-  return pathIn(unified, bytes) === '/' ? /^(?:0:|[0-9]+:name=systemd):(.*)$/m : unified;
+  // Not /^…$/m: to JavaScript a line also ends with \r, which may be in a cgroup's name.
+  const unified = /(?:^|\n)0::([^\n]*)/;
+  return pathIn(unified, bytes) === '/' ? /(?:^|\n)(?:0:|[0-9]+:name=systemd):([^\n]*)/ : unified;
 }
 
 function pathIn(hierarchy: RegExp, bytes: Uint8Array): string | null {

@@ -21,7 +21,7 @@ export function parseIdMap(text: string): NonNullable<NamespaceDetails['uidMap']
 /** timens_offsets: `monotonic  -2  500000000`, seconds and nanoseconds to add. The sum passes 2^53, so it comes as text. */
 export function parseTimeOffsets(text: string): { monotonic: string; boottime: string } {
   const offset = (clock: string): string => {
-    const found = new RegExp(`^${clock} +(-?[0-9]{1,19}) +([0-9]{1,9})$`, 'm').exec(text);
+    const found = new RegExp(`(?:^|\\n)${clock} +(-?[0-9]{1,19}) +([0-9]{1,9})(?:\\n|$)`).exec(text);
     if (found === null) throw malformed('time offsets', text);
     return String(BigInt(found[1] ?? '0') * 1_000_000_000n + BigInt(found[2] ?? '0'));
   };
@@ -30,8 +30,9 @@ export function parseTimeOffsets(text: string): { monotonic: string; boottime: s
 
 /** NSpid of status: the pid in each pid namespace from the reader's down to the process's own. */
 export function parseNsPids(text: string): number[] {
-  // A newline in a name is written \n there, so the first line that begins so is the kernel's.
-  const found = /^NSpid:((?:\t[0-9]{1,10})+)$/m.exec(text)?.[1];
+  // A newline in a name is written \n there, so the first line that begins so is the kernel's. Not /^…$/m: to JavaScript a line also ends
+  // with \r, \u2028 and \u2029, which the kernel leaves in a name as they are.
+  const found = /\nNSpid:((?:\t[0-9]{1,10})+)\n/.exec(`\n${text}\n`)?.[1];
   if (found === undefined) throw malformed('NSpid', text.slice(0, 100));
   return found.trim().split('\t').map(Number);
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { cgroupRootOf } from '#agent/inventory/describe/cgroup-root.ts';
 import { namesOfCgroups } from '#agent/inventory/describe/cgroup-names.ts';
+import { parseNsPids } from '#agent/inventory/describe/proc-text.ts';
 import { NamespaceName } from '#shared/namespace-details.ts';
 
 const id = '0123456789abcdef'.repeat(4);
@@ -58,4 +59,10 @@ test('the root of a cgroup namespace is what a member’s path has more outside 
   assert.equal(root('0::/other\n', '0::/../other\n'), null, 'it has left');
   assert.equal(root('1:name=systemd:/x/y\n0::/\n', '1:name=systemd:/y\n0::/\n'), '/x', 'no unified hierarchy in use');
   assert.equal(root('', ''), null);
+});
+
+test('a carriage return in a name ends no line', () => {
+  const cgroup = (path: string): Buffer => Buffer.from(`0::${path}\n`);
+  assert.equal(cgroupRootOf(cgroup('/a\rb/c'), cgroup('/c')), '/a\rb');
+  assert.deepEqual(parseNsPids('Name:\t\rNSpid:\t1\nUmask:\t0022\nNSpid:\t42\t7\n'), [42, 7]);
 });
