@@ -59,6 +59,8 @@ export async function openStore({ url, log, poolSize = poolSizeDefault }: StoreO
     application_name: 'nsfleet',
     connectionTimeoutMillis: connectMs,
     keepAlive: true,
+    // Statements that look at many days seem dear enough to compile, and that takes longer than to run them.
+    options: '-c jit=off',
   };
   const pool = new Pool({
     ...connection,
