@@ -8,8 +8,9 @@ import { syncLeaks } from '../store/leaks.ts';
 import { findLeaks } from './rules.ts';
 import type { LeakSettings } from './settings.ts';
 
-/** A host that reports all the time is looked at so often. */
-const restMs = 2000;
+const restMs = 1000;
+/** A host that reports all the time is looked at so often: all that it has is read for it. */
+const lookAgainMs = 5000;
 const sweepMs = 30_000;
 
 export type LeakWatch = {
@@ -33,6 +34,8 @@ export async function lookForLeaks(
 export function startLeakWatch(store: Store, settings: LeakSettings, log: Log): LeakWatch {
   const ending = new AbortController();
   const touched = new Set<string>();
+  /** Of hosts that were looked at within lookAgainMs. */
+  const lookedAt = new Map<string, number>();
   const look = async (hostId: string) => {
     try {
       const outcome = await lookForLeaks(store, hostId, settings);
@@ -48,9 +51,12 @@ export function startLeakWatch(store: Store, settings: LeakSettings, log: Log): 
         sweptAt = now;
         for (const hostId of await hostsToLookAt(store.db).catch(() => [])) touched.add(hostId);
       }
+      for (const [hostId, at] of lookedAt) if (now - at >= lookAgainMs) lookedAt.delete(hostId);
       for (const hostId of touched) {
+        if (lookedAt.has(hostId)) continue;
         ending.signal.throwIfAborted();
         touched.delete(hostId);
+        lookedAt.set(hostId, now);
         await look(hostId);
       }
     }
