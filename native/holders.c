@@ -139,8 +139,15 @@ static int look_into(struct nsf_search *search, const char *name, uint32_t *thre
     return result;
 }
 
+/* A row that says: as the last time. */
+static void add_same(struct nsf_search *search, int32_t pid) {
+    struct nsf_reference *row = nsf_finding_add(&search->found, NSF_SAME, -1, NULL, 0);
+    if (row)
+        row->pid = pid;
+}
+
 /*
- * One that has nothing to tell is not looked into again before it has run. Others than itself cannot give it a descriptor or a namespace; if it
+ * One that has not run since is not looked into again. Others than itself cannot give it a descriptor or a namespace, or take one; if it
  * shares its descriptors with another process, that one has run.
  */
 static int search_process(struct nsf_search *search, const char *name) {
@@ -151,17 +158,20 @@ static int search_process(struct nsf_search *search, const char *name) {
     head->processes++;
     /* Read first: what it does while it is looked into makes another number. */
     int counted = search->idle && nsf_read_runs(search->proc, name, &runs);
-    if (counted && !search->ask_all && nsf_recall_idle(search, pid, &runs)) {
+    const struct nsf_idle_process *idle = counted ? nsf_recall_idle(search, pid, &runs) : NULL;
+    if (idle) {
         head->idle++;
         head->threads_present++;
+        if (idle->held > 0)
+            add_same(search, pid);
         return 0;
     }
     uint32_t rows = head->reference_needed;
     uint64_t hidden = hidden_so_far(head);
     int result = look_into(search, name, &threads);
     head->threads_present += threads;
-    if (counted && result == 0 && threads == 1 && rows == head->reference_needed && hidden == hidden_so_far(head))
-        nsf_remember_idle(search, pid, &runs);
+    if (counted && result == 0 && threads == 1 && hidden == hidden_so_far(head))
+        nsf_remember_idle(search, pid, &runs, head->reference_needed - rows);
     return result;
 }
 
@@ -257,7 +267,6 @@ int nsf_references(const char *proc, const struct nsf_inquiry *inquiry, const st
     search.idle_mask = inquiry->idle == 0 ? 0 : inquiry->idle_slots - 1;
     search.idle_max = inquiry->idle == 0 ? 0 : inquiry->idle_slots / 4 * 3;
     search.found.head->idle_known = inquiry->idle_known;
-    search.ask_all = inquiry->pid_count > 0;
     know_oneself(&search);
     const int32_t *pids = (const int32_t *)(uintptr_t)inquiry->pids;
     int result = inquiry->pid_count > 0 ? search_some(&search, pids, inquiry->pid_count, error)

@@ -14,7 +14,6 @@ struct nsf_search {
     struct nsf_idle_process *idle;
     uint32_t idle_mask;
     uint32_t idle_max;
-    int ask_all; /* whatever is remembered: the processes were named */
     /* The program that runs here, and for whom: see is_pin in holders_fd.c. */
     uint64_t own_inode;
     uint64_t own_dev;
@@ -71,9 +70,10 @@ struct nsf_runs {
 
 /* From /proc/<pid>/schedstat; false where the kernel keeps none (CONFIG_SCHED_INFO), or the process has ended. */
 int nsf_read_runs(int proc, const char *name, struct nsf_runs *runs);
-/* Whether PID is remembered with these RUNS. */
-int nsf_recall_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs);
-void nsf_remember_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs);
+/* The slot of PID if the last pass saw it with these RUNS; it is this pass's then. Else NULL. */
+const struct nsf_idle_process *nsf_recall_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs);
+/* HELD: rows that it got. */
+void nsf_remember_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs, uint32_t held);
 
 /* Everything below: 0, or what nsf_is_fatal says of. */
 

@@ -16,28 +16,35 @@ int nsf_read_runs(int proc, const char *name, struct nsf_runs *runs) {
     return length <= 0 ? 0 : nsf_parse_runs(text, (size_t)length, runs);
 }
 
+/* The slot of PID, or the free one where it belongs; NULL: the table is full. */
 static struct nsf_idle_process *slot_of(const struct nsf_search *search, int32_t pid) {
     uint32_t at = ((uint32_t)pid * 0x9e3779b9u >> 7) & search->idle_mask;
-    while (search->idle[at].pid != 0 && search->idle[at].pid != pid)
-        at = (at + 1) & search->idle_mask;
-    return &search->idle[at];
+    for (uint32_t tries = 0; tries <= search->idle_mask; tries++) {
+        struct nsf_idle_process *slot = &search->idle[(at + tries) & search->idle_mask];
+        if (slot->pid == 0 || slot->pid == pid)
+            return slot;
+    }
+    return NULL;
 }
 
-int nsf_recall_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs) {
+const struct nsf_idle_process *nsf_recall_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs) {
     if (!search->idle)
-        return 0;
+        return NULL;
     struct nsf_idle_process *slot = slot_of(search, pid);
-    if (slot->pid == 0 || slot->pass + 1 < search->pass || slot->runs != runs->runs || slot->ran_ns != runs->ran_ns ||
+    /* Of the last pass and no other: what this pass remembers may be of a try that had too little room, so nobody has its rows. */
+    if (!slot || slot->pid == 0 || slot->pass + 1 != search->pass || slot->runs != runs->runs || slot->ran_ns != runs->ran_ns ||
         slot->waited_ns != runs->waited_ns)
-        return 0;
+        return NULL;
     slot->pass = search->pass;
-    return 1;
+    return slot;
 }
 
-void nsf_remember_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs) {
+void nsf_remember_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs, uint32_t held) {
     if (!search->idle)
         return;
     struct nsf_idle_process *slot = slot_of(search, pid);
+    if (!slot)
+        return;
     if (slot->pid == 0) {
         if (search->found.head->idle_known >= search->idle_max)
             return;
@@ -48,4 +55,5 @@ void nsf_remember_idle(struct nsf_search *search, int32_t pid, const struct nsf_
     slot->waited_ns = runs->waited_ns;
     slot->runs = runs->runs;
     slot->pass = search->pass;
+    slot->held = held;
 }

@@ -61,12 +61,15 @@ static int copy_descriptor(struct nsf_place *place, int32_t fd) {
     return copy < 0 ? -errno : copy;
 }
 
+/* The slot of a socket, or the free one where it belongs; NULL: the table is full. */
 static struct nsf_known_socket *slot_of(const struct nsf_search *search, uint64_t inode) {
-    uint64_t hash = inode * 0x9e3779b97f4a7c15u;
-    uint32_t at = (uint32_t)(hash >> 32) & search->socket_mask;
-    while (search->sockets[at].inode != 0 && search->sockets[at].inode != inode)
-        at = (at + 1) & search->socket_mask;
-    return &search->sockets[at];
+    uint32_t at = (uint32_t)(inode * 0x9e3779b97f4a7c15u >> 32) & search->socket_mask;
+    for (uint32_t tries = 0; tries <= search->socket_mask; tries++) {
+        struct nsf_known_socket *slot = &search->sockets[(at + tries) & search->socket_mask];
+        if (slot->inode == 0 || slot->inode == inode)
+            return slot;
+    }
+    return NULL;
 }
 
 /* What is known of the socket: its namespace, 0 if that was refused. False: nothing. A number may come back, so only what the last pass saw counts. */
@@ -74,7 +77,7 @@ static int recall(const struct nsf_search *search, uint64_t inode, uint32_t *net
     if (!search->sockets)
         return 0;
     struct nsf_known_socket *slot = slot_of(search, inode);
-    if (slot->inode == 0 || slot->pass + 1 < search->pass)
+    if (!slot || slot->inode == 0 || slot->pass + 1 < search->pass)
         return 0;
     slot->pass = search->pass;
     *net = slot->net;
@@ -85,6 +88,8 @@ static void remember(struct nsf_search *search, uint64_t inode, uint32_t net) {
     if (!search->sockets)
         return;
     struct nsf_known_socket *slot = slot_of(search, inode);
+    if (!slot)
+        return;
     if (slot->inode == 0) {
         if (search->found.head->sockets_known >= search->socket_max)
             return; /* full: it is asked again the next time, and the caller brings a larger table */

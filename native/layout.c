@@ -144,6 +144,7 @@ static const struct field fields[] = {
     FIELD(nsf_idle_process, runs),
     FIELD(nsf_idle_process, pid),
     FIELD(nsf_idle_process, pass),
+    FIELD(nsf_idle_process, held),
     WHOLE(nsf_door),
     FIELD(nsf_door, pid),
     FIELD(nsf_door, fd),

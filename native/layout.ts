@@ -154,12 +154,13 @@ export const nsfKnownSocket = {
 } as const;
 
 export const nsfIdleProcess = {
-  whole: 32,
+  whole: 40,
   ran_ns: [0, 8],
   waited_ns: [8, 8],
   runs: [16, 8],
   pid: [24, 4],
   pass: [28, 4],
+  held: [32, 4],
 } as const;
 
 export const nsfDoor = {

@@ -17,6 +17,36 @@ export function mergeReferences(first: References, second: References): Referenc
   };
 }
 
+/** Of what was found the references that KEEP wants, and the namespaces that these need. */
+export function keepReferences(found: References, keep: (row: ReferenceRow) => boolean): References {
+  const references = found.references.filter(keep);
+  const needed = new Set<number>();
+  const need = (index: number): void => {
+    const row = found.namespaces[index];
+    if (row === undefined || needed.has(index)) return;
+    needed.add(index);
+    need(row.parentIndex);
+    need(row.ownerIndex);
+  };
+  for (const { namespaceIndex, mountNamespaceIndex } of references) {
+    need(namespaceIndex);
+    need(mountNamespaceIndex);
+  }
+  if (needed.size === found.namespaces.length) return { ...found, references };
+  const namespaces: NamespaceRow[] = [];
+  const moved = found.namespaces.map((row, index) => (needed.has(index) ? namespaces.push(row) - 1 : -1));
+  const move = (index: number): number => moved[index] ?? -1;
+  return {
+    ...found,
+    references: references.map((row) => ({
+      ...row,
+      namespaceIndex: move(row.namespaceIndex),
+      mountNamespaceIndex: move(row.mountNamespaceIndex),
+    })),
+    namespaces: namespaces.map((row) => ({ ...row, parentIndex: move(row.parentIndex), ownerIndex: move(row.ownerIndex) })),
+  };
+}
+
 /**
  * Rows of both, those of FIRST in their places; `moved[i]` is where row i of SECOND is now. A row that is known by its inode only (dev 0) is the one
  * that has this inode; members are FIRST's.

@@ -67,10 +67,18 @@ static int open_from_process(struct nsf_mount_place *place, const char *path, ui
     return fd < 0 ? -EAGAIN : keep_if(fd, inode);
 }
 
+/* What it does not see, nobody sees: its root is that of the mount namespace, and not one that chroot(2) gave it. */
+static int sees_all(const struct nsf_mount_place *place) {
+    char path[32];
+    char root[2];
+    snprintf(path, sizeof path, "%d/root", place->pid);
+    return place->pid > 0 && readlinkat(place->proc, path, root, sizeof root) == 1;
+}
+
 /* An O_PATH descriptor of what MOUNT's path shows, if that is MOUNT; -ENOENT: it shows something else. */
 static int open_shown(struct nsf_mount_place *place, const struct nsf_mount *mount, uint64_t inode) {
     int fd = open_from_process(place, mount->point, inode);
-    if (fd >= 0 || nsf_is_fatal(fd))
+    if (fd >= 0 || nsf_is_fatal(fd) || (fd == -ENOENT && sees_all(place)))
         return fd;
     int visited = nsf_mount_visit(place);
     return visited < 0 ? visited : keep_if(nsf_visitor_open(&place->visitor, mount->point), inode);

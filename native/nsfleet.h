@@ -89,8 +89,8 @@ struct nsf_relation {
     int32_t reserved;
 };
 
-/* Holders that are no process, parent or owner. */
-enum nsf_kind { NSF_THREAD, NSF_FD, NSF_THREAD_FD, NSF_SOCKET, NSF_TUN, NSF_MOUNT };
+/* Holders that are no process, parent or owner. NSF_SAME: the process holds what it was told to hold the last time, see nsf_idle_process. */
+enum nsf_kind { NSF_THREAD, NSF_FD, NSF_THREAD_FD, NSF_SOCKET, NSF_TUN, NSF_MOUNT, NSF_SAME };
 
 /*
  * What could not be looked into, by reason: indexes of nsf_found.hidden. native/references.ts has the names in this order. Each place comes
@@ -176,8 +176,9 @@ struct nsf_known_socket {
 };
 
 /*
- * One slot of what nsf_references remembers of processes that have one thread and held nothing: as long as such a process has not run (the three
- * numbers of /proc/<pid>/schedstat), it has opened nothing either. All zero: free.
+ * One slot of what nsf_references remembers of processes that have one thread: as long as such a process has not run (the three numbers of
+ * /proc/<pid>/schedstat), it has opened and closed nothing either. One that held something the last time gets a row of kind NSF_SAME. All
+ * zero: free. After a failure the caller forgets all of it.
  */
 struct nsf_idle_process {
     uint64_t ran_ns;
@@ -185,6 +186,8 @@ struct nsf_idle_process {
     uint64_t runs;
     int32_t pid;
     uint32_t pass; /* the last one that saw it */
+    uint32_t held; /* rows */
+    uint32_t reserved;
 };
 
 /* Where a mount namespace is: that of the process or thread PID (FD -1), or what its descriptor FD stands for. */

@@ -24,8 +24,14 @@ export type FoundCounts = {
   socketsKnown: number;
 };
 
+/** `same`: pids of processes that hold what they held at the last search. */
+export type Found = { found: References; same: number[]; counts: FoundCounts };
+
+/** NSF_SAME of enum nsf_kind. */
+const sameKind = referenceKinds.length;
+
 /** The whole of it; BUFFER must be one that nsf_references or nsf_mounts filled and answered 0 for. */
-export function decodeFound(buffer: ArrayBuffer): { found: References; counts: FoundCounts } {
+export function decodeFound(buffer: ArrayBuffer): Found {
   const view = new DataView(buffer);
   const head = (field: readonly [number, number]): number => view.getUint32(field[0], true);
   const offset = (field: readonly [number, number]): number => Number(view.getBigUint64(field[0], true));
@@ -35,8 +41,15 @@ export function decodeFound(buffer: ArrayBuffer): { found: References; counts: F
   );
   const referenceAt = offset(nsfFound.reference_offset);
   const textAt = offset(nsfFound.text_offset);
-  const references = rows(head(nsfFound.reference_count), (row) => decodeReference(view, referenceAt + row * nsfReference.whole, textAt));
+  const references: ReferenceRow[] = [];
+  const same: number[] = [];
+  for (let row = 0; row < head(nsfFound.reference_count); row++) {
+    const at = referenceAt + row * nsfReference.whole;
+    if (view.getInt32(at + nsfReference.kind[0], true) === sameKind) same.push(view.getInt32(at + nsfReference.pid[0], true));
+    else references.push(decodeReference(view, at, textAt));
+  }
   return {
+    same,
     found: { references, namespaces, threads: head(nsfFound.threads), hidden: decodeHidden(view) },
     counts: {
       processes: head(nsfFound.processes),

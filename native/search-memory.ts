@@ -8,12 +8,15 @@ const firstSlots = 1024;
 /** How many more there are than entries when a table is made anew. */
 const slotsPerEntry = 4;
 
+/** `pids` empty: all. A search of some asks whatever is remembered of idle processes, and leaves that as it is. */
 export type Inquiry = { part: number; parts: number; pass: number; pids: Int32Array };
 
 export type SearchMemory = {
   /** For the next call; the same bytes each time. What it points to lives until `learn`. */
   inquiry(what: Inquiry): Uint8Array;
   learn(counts: FoundCounts): void;
+  /** Everything is asked for again. */
+  forget(): void;
 };
 
 export function createSearchMemory(calls: Pick<Calls, 'addressOf'>): SearchMemory {
@@ -23,6 +26,7 @@ export function createSearchMemory(calls: Pick<Calls, 'addressOf'>): SearchMemor
   const idle = createTable(nsfIdleProcess.whole);
   // Only its address goes along: this keeps the garbage collector from it.
   let held: Int32Array | null = null;
+  const nobody = new Uint8Array(0);
   const set = (field: readonly [number, number], value: number): void => view.setUint32(field[0], value, true);
   const point = (field: readonly [number, number], memory: ArrayBufferView): void =>
     view.setBigUint64(field[0], memory.byteLength === 0 ? 0n : calls.addressOf(memory), true);
@@ -37,7 +41,7 @@ export function createSearchMemory(calls: Pick<Calls, 'addressOf'>): SearchMemor
       point(nsfInquiry.sockets, sockets.memory);
       set(nsfInquiry.socket_slots, sockets.slots);
       set(nsfInquiry.sockets_known, sockets.known);
-      point(nsfInquiry.idle, idle.memory);
+      point(nsfInquiry.idle, held.length === 0 ? idle.memory : nobody);
       set(nsfInquiry.idle_slots, idle.slots);
       set(nsfInquiry.idle_known, idle.known);
       return bytes;
@@ -45,17 +49,36 @@ export function createSearchMemory(calls: Pick<Calls, 'addressOf'>): SearchMemor
     learn(counts) {
       held = null;
       sockets.learn(counts.socketsKnown, counts.sockets);
-      idle.learn(counts.idleKnown, counts.processes);
+      // 0 of a search of some processes, which was not given it.
+      if (counts.idleKnown > 0) idle.learn(counts.idleKnown, counts.processes);
+    },
+    forget() {
+      held = null;
+      sockets.renew(0);
+      idle.renew(0);
     },
   };
 }
 
-type Table = { readonly memory: Uint8Array; readonly slots: number; readonly known: number; learn(known: number, present: number): void };
+type Table = {
+  readonly memory: Uint8Array;
+  readonly slots: number;
+  readonly known: number;
+  learn(known: number, present: number): void;
+  /** Empty, with room for so many entries. */
+  renew(entries: number): void;
+};
 
 function createTable(slotBytes: number): Table {
-  let slots = firstSlots;
+  let slots = 0;
   let known = 0;
-  let memory = new Uint8Array(slots * slotBytes);
+  let memory = new Uint8Array(0);
+  const renew = (entries: number): void => {
+    slots = 2 ** Math.ceil(Math.log2(Math.max(firstSlots, entries * slotsPerEntry)));
+    known = 0;
+    memory = new Uint8Array(slots * slotBytes);
+  };
+  renew(0);
   return {
     get memory() {
       return memory;
@@ -68,11 +91,9 @@ function createTable(slotBytes: number): Table {
     },
     learn(nowKnown, present) {
       known = nowKnown;
-      // Half full, of what lives or of what has ended: from anew, which costs one search without it, and with room to spare.
-      if (known * 2 < slots) return;
-      slots = 2 ** Math.ceil(Math.log2(Math.max(firstSlots, present * slotsPerEntry)));
-      known = 0;
-      memory = new Uint8Array(slots * slotBytes);
+      // Half full, of what lives or of what has ended: from anew, which costs one search without it.
+      if (known * 2 >= slots) renew(present);
     },
+    renew,
   };
 }

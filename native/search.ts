@@ -1,11 +1,12 @@
 /** Runs the searches for references: buffers that grow, two threads where that pays, and what is remembered from one to the next. */
 import { availableParallelism } from 'node:os';
 import type { Calls, FoundRoom } from './calls.ts';
-import { mergeReferences } from './merge-references.ts';
+import { keepReferences, mergeReferences } from './merge-references.ts';
 import { check, errorBuffer } from './native-error.ts';
 import { createSearchMemory } from './search-memory.ts';
+import type { Inquiry } from './search-memory.ts';
 import { decodeFound, decodeFoundNeeded } from './references.ts';
-import type { FoundCounts } from './references.ts';
+import type { Found } from './references.ts';
 import type { MountDoor, References } from './types.ts';
 
 const ENOSPC = 28;
@@ -14,6 +15,8 @@ const firstRoom: FoundRoom = { references: 512, namespaces: 1024, textBytes: 16_
 const attemptsMax = 10;
 /** From so many processes on, two threads share a search, as with a scan. */
 const sharedFrom = 256;
+/** And from so many mount namespaces on. Two searches may both find one that no process is in: its mounts then have the same ids. */
+const sharedMountsFrom = 64;
 
 export type Search = {
   references(proc: string, pids?: readonly number[]): Promise<References>;
@@ -22,30 +25,23 @@ export type Search = {
 
 /** Searches of one kind run one after another: they share what they remember. */
 export function createSearch(calls: Calls, room: FoundRoom = firstRoom): Search {
-  const partsMax = Math.min(2, availableParallelism());
-  const memories = Array.from({ length: partsMax }, () => createSearchMemory(calls));
-  const passes = memories.map(() => createRun(calls, room));
-  const mountPass = createRun(calls, room);
+  const parts = Array.from({ length: Math.min(2, availableParallelism()) }, () => createPart(calls, room));
+  const mountRuns = parts.map(() => createRun(calls, room));
   let threads = 0;
   let pass = 1;
+  let place = '';
   let last: Promise<unknown> = Promise.resolve();
 
   const searchProcesses = async (proc: string, pids: readonly number[] | undefined): Promise<References> => {
     if (pids?.length === 0) return { references: [], namespaces: [], threads: 0, hidden: {} };
-    const parts = pids === undefined && threads >= sharedFrom ? partsMax : 1;
+    const searching = pids === undefined && threads >= sharedFrom ? parts : parts.slice(0, 1);
     if (pids === undefined) pass += 1;
+    // Pids of another procfs are other processes.
+    if (place !== proc) for (const part of parts) part.forget();
+    place = proc;
     const list = Int32Array.from(pids ?? []);
-    const results = await Promise.all(
-      Array.from({ length: parts }, async (_, part) => {
-        const memory = memories[part];
-        const run = passes[part];
-        if (memory === undefined || run === undefined) throw new RangeError('more parts than memories');
-        const inquiry = memory.inquiry({ part, parts, pass, pids: list });
-        const result = await run((space, buffer, error) => calls.references(proc, inquiry, space, buffer, error), proc);
-        memory.learn(result.counts);
-        return result;
-      }),
-    );
+    const inquiry = { parts: searching.length, pass, pids: list };
+    const results = await Promise.all(searching.map((part, index) => part.search(proc, { ...inquiry, part: index })));
     const counts = results.map((result) => result.counts);
     const present = counts.reduce((sum, { threadsPresent }) => sum + threadsPresent, 0);
     if (pids === undefined) threads = present;
@@ -61,20 +57,67 @@ export function createSearch(calls: Calls, room: FoundRoom = firstRoom): Search 
       return search;
     },
     async mounts(proc, doors) {
-      const flat = Int32Array.from(doors.flatMap(({ pid, fd = -1 }) => [pid, fd]));
-      const { found } = await mountPass((space, buffer, error) => calls.mounts(proc, flat, space, buffer, error), proc);
-      return found;
+      const searching = doors.length >= sharedMountsFrom ? mountRuns : mountRuns.slice(0, 1);
+      const results = await Promise.all(
+        searching.map((run, part) => {
+          const own = doors.filter((_, index) => index % searching.length === part);
+          const flat = Int32Array.from(own.flatMap(({ pid, fd = -1 }) => [pid, fd]));
+          return run((space, buffer, error) => calls.mounts(proc, flat, space, buffer, error), proc);
+        }),
+      );
+      return results.map(({ found }) => found).reduce(mergeReferences);
     },
+  };
+}
+
+type Part = {
+  search(proc: string, inquiry: Inquiry): Promise<Found>;
+  forget(): void;
+};
+
+/** One share of the processes, with what is remembered of them. */
+function createPart(calls: Calls, room: FoundRoom): Part {
+  const memory = createSearchMemory(calls);
+  const run = createRun(calls, room);
+  let before: References | null = null;
+  const forget = (): void => {
+    memory.forget();
+    before = null;
+  };
+  return {
+    async search(proc, inquiry) {
+      try {
+        const call: Call = (space, buffer, error) => calls.references(proc, memory.inquiry(inquiry), space, buffer, error);
+        const result = await run(call, proc, memory.forget);
+        memory.learn(result.counts);
+        if (inquiry.pids.length > 0) return result;
+        const same = new Set(result.same);
+        const found =
+          before === null
+            ? result.found
+            : mergeReferences(
+                keepReferences(before, ({ pid }) => same.has(pid)),
+                result.found,
+              );
+        before = { ...found, threads: 0, hidden: {} };
+        return { ...result, found };
+      } catch (error) {
+        // What the library remembers of this search has no rows here.
+        forget();
+        throw error;
+      }
+    },
+    forget,
   };
 }
 
 type Call = (room: Uint32Array, buffer: Uint8Array, error: Uint8Array) => Promise<number>;
 
-/** Repeats a call with a larger buffer as long as what it finds does not fit. */
-function createRun(calls: Calls, first: FoundRoom): (call: Call, proc: string) => Promise<{ found: References; counts: FoundCounts }> {
+/** Repeats a call with a larger buffer as long as what it finds does not fit; `onFull` is told each time. */
+function createRun(calls: Calls, first: FoundRoom): (call: Call, proc: string, onFull?: () => void) => Promise<Found> {
   const room = { ...first };
   let idle: ArrayBuffer | null = null;
-  return async (call, proc) => {
+  return async (call, proc, onFull) => {
     const error = errorBuffer();
     let result = 0;
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
@@ -84,6 +127,7 @@ function createRun(calls: Calls, first: FoundRoom): (call: Call, proc: string) =
       idle = null;
       result = await call(space, new Uint8Array(buffer), error);
       if (result === -ENOSPC) {
+        onFull?.();
         const needed = decodeFoundNeeded(buffer);
         room.references = Math.max(room.references, Math.ceil(needed.references * 1.25));
         room.namespaces = Math.max(room.namespaces, needed.namespaces);

@@ -4,7 +4,7 @@
  * its holders live.
  */
 import type { Native } from '#native/binding.ts';
-import { mergeReferences } from '#native/merge-references.ts';
+import { keepReferences, mergeReferences } from '#native/merge-references.ts';
 import type { MountDoor, NamespaceRow, References, Scan } from '#native/types.ts';
 
 /** A scan and the references that belong to it, whose indexes are into its namespaces. */
@@ -86,25 +86,7 @@ export function doorsOf(scan: Scan, found: References): MountDoor[] {
 }
 
 /** Without the references of processes that have ended, and without the namespaces that nothing of what is left refers to. */
-export function pruned(found: References, { processes }: Pick<Scan, 'processes'>): References {
+function pruned(found: References, { processes }: Pick<Scan, 'processes'>): References {
   const living = new Map(processes.map(({ pid, startTicks }) => [pid, startTicks]));
-  const references = found.references.filter(({ pid, startTicks }) => living.get(pid) === startTicks);
-  const kept = new Set<number>();
-  const keep = (index: number): void => {
-    const row = found.namespaces[index];
-    if (row === undefined || kept.has(index)) return;
-    kept.add(index);
-    keep(row.parentIndex);
-    keep(row.ownerIndex);
-  };
-  for (const { namespaceIndex } of references) keep(namespaceIndex);
-  if (kept.size === found.namespaces.length) return { ...found, references };
-  const namespaces: NamespaceRow[] = [];
-  const moved = found.namespaces.map((row, index) => (kept.has(index) ? namespaces.push(row) - 1 : -1));
-  const move = (index: number): number => moved[index] ?? -1;
-  return {
-    ...found,
-    references: references.map((row) => ({ ...row, namespaceIndex: move(row.namespaceIndex) })),
-    namespaces: namespaces.map((row) => ({ ...row, parentIndex: move(row.parentIndex), ownerIndex: move(row.ownerIndex) })),
-  };
+  return keepReferences(found, ({ pid, startTicks }) => living.get(pid) === startTicks);
 }

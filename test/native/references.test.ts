@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { Native } from '#native/binding.ts';
 import type { MountDoor, ReferenceRow, References } from '#native/types.ts';
+import { gather } from '#test/bench/crowd.ts';
 import { asNobody } from '#test/support/as-nobody.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { builtNative, openDescriptors, running, sleeps, temporaryDirectory } from './fixture.ts';
@@ -94,9 +95,9 @@ test('a mount point with every kind of byte is told exactly', { skip }, async ()
   const escaped = [...name].map((byte) => `\\0${byte.toString(8).padStart(3, '0')}`).join('');
   await using child = await running(['unshare', '-m', 'sh', '-c', script, 'sh', escaped], sleeps);
   const found = await native.mounts([{ pid: child.pid }]);
-  const paths = found.references.map(({ text }) => Buffer.from(text).toString('latin1'));
-  assert.ok(paths.includes(`${directory.path}/${name.toString('latin1')}`), paths.join('\n'));
-  assert.ok(found.references.every(({ covered }) => !covered));
+  const path = `${directory.path}/${name.toString('latin1')}`;
+  const own = found.references.find(({ text }) => Buffer.from(text).toString('latin1') === path);
+  assert.equal(own?.covered, false, found.references.map(({ text }) => Buffer.from(text).toString('latin1')).join('\n'));
 });
 
 test('a mount namespace is found in by a process that was moved by chroot(2)', { skip }, async () => {
@@ -138,7 +139,8 @@ test('a plain user is told what is hidden, and why', { skip }, () => {
   const hidden = byNobody(directory.path, `(await native.references()).hidden`) as Record<string, number>;
   assert.ok((hidden['fd_eacces'] ?? 0) > 3, JSON.stringify(hidden));
   const mounts = byNobody(directory.path, `(await native.mounts([{ pid: 2 }, { pid: process.pid }])).hidden`) as Record<string, number>;
-  assert.deepEqual(mounts, { mountinfo_eacces: 1 });
+  // Other tests may have mounts here that this user cannot uncover.
+  assert.equal(mounts['mountinfo_eacces'], 1, JSON.stringify(mounts));
 });
 
 test('a procfs with hidepid= is searched as far as it goes, and the rest is counted', { skip }, () => {
@@ -152,4 +154,17 @@ test('a procfs with hidepid= is searched as far as it goes, and the rest is coun
   const hidden = JSON.parse(text) as Record<string, number>;
   assert.ok((hidden['invisible_threads'] ?? 0) > 3, text);
   assert.equal(hidden['fd_eacces'], undefined, 'nobody else shows');
+});
+
+test('with too little room at first, and more processes than are remembered, the whole is found', { skip }, async () => {
+  const small = await builtNative({ foundRoom: { references: 1, namespaces: 1, textBytes: 1 } });
+  await using _crowd = await gather(1500);
+  const ofCrowd = async (search: Native): Promise<string[]> =>
+    (await search.references()).references
+      .filter(({ comm }) => Buffer.from(comm).toString().startsWith('crowd'))
+      .map(({ kind, pid, fd }) => `${kind} ${pid} ${fd}`)
+      .toSorted();
+  const usual = await ofCrowd(native);
+  assert.ok(usual.length > 1000, 'their standard output is a socket of another network namespace');
+  for (let round = 0; round < 3; round++) assert.deepEqual(await ofCrowd(small), usual, `round ${round}`);
 });
