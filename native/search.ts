@@ -88,7 +88,7 @@ function createPart(calls: Calls, room: FoundRoom): Part {
     async search(proc, inquiry) {
       try {
         const call: Call = (space, buffer, error) => calls.references(proc, memory.inquiry(inquiry), space, buffer, error);
-        const result = await run(call, proc, memory.forget);
+        const result = await run(call, proc, () => memory.forget());
         memory.learn(result.counts);
         if (inquiry.pids.length > 0) return result;
         const same = new Set(result.same);
