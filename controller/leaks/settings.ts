@@ -49,7 +49,9 @@ export const LeakSettings = z.strictObject({
   'host-net-foreign-mnt': z
     .strictObject({
       enabled: z.boolean().default(true),
-      comms: Patterns.default(['nsfleet-*', '(sd-*', 'systemd-*']).describe('processes that may'),
+      comms: Patterns.default(['nsfleet-*', '(sd-*', 'systemd-*', 'kdevtmpfs']).describe(
+        'processes that may; kdevtmpfs is the kernel’s own',
+      ),
       units: Patterns.default(['*.service', '*.socket']).describe('systemd units that may: PrivateTmp= and its kin do so'),
     })
     .prefault({}),

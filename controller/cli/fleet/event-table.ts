@@ -36,7 +36,7 @@ export function whatHappened({ type, sandboxId, detail }: Event): Shown {
     case 'namespace.changed':
       return shown`${subject}: ${isObject(changed) ? changesText(changed) : ''}`;
     case 'holder.lost':
-      return shown`${subject ?? text(detail['type'])} lost ${isObject(holder) ? toldHolder(holder) : ''}${heldBy === undefined ? '' : shown`, held by ${text(heldBy)}`}`;
+      return shown`${subject ?? text(detail['type'])} lost${isObject(holder) ? toldHolder(holder) : ''}${heldBy === undefined ? '' : shown`, held by ${text(heldBy)}`}`;
     case 'leak.found':
     case 'leak.cleared':
       return shown`${text(detail['rule'])}: ${text(reason)}`;

@@ -26,6 +26,7 @@ const listedMax = 10_000;
 /** Prints what is different; returns 0 where nothing is, 1 where something is. */
 export async function diffNamespaces(session: Session, hosts: readonly string[], options: DiffOptions): Promise<number> {
   const [left, right] = hosts;
+  if (hosts.length > 2) throw usage(path, `two hosts can be compared, not ${hosts.length}`);
   if (left !== undefined && right !== undefined) return betweenHosts(session, left, right, options);
   if (left !== undefined) throw usage(path, 'name two hosts, or none and --from');
   return betweenMoments(session, options);

@@ -2,7 +2,7 @@
 import type { Holder } from '#shared/resources.ts';
 import { raw, shown } from '../output/raw.ts';
 import type { Shown } from '../output/raw.ts';
-import { ago } from '../output/times.ts';
+import { durationText, elapsedMs } from '../output/times.ts';
 
 /** Of each kind; a host's own namespaces have hundreds of processes. */
 const shownOfKind = 10;
@@ -39,7 +39,7 @@ function holderLine(holder: Holder, now: Date): Shown {
   const { namespace, uid, since } = holder;
   if (namespace !== null)
     return shown`${holder.kind === 'parent' ? 'below it' : 'owned by it'}: ${namespace.type} namespace ${namespace.id} (${namespace.key})`;
-  return shown`${subject(holder)}${uid === null ? '' : `, uid ${uid}`}${since === null ? '' : `, seen ${ago(since, now)}`}`;
+  return shown`${subject(holder)}${uid === null ? '' : `, uid ${uid}`}${since === null ? '' : `, for ${durationText(elapsedMs(since, null, now))}`}`;
 }
 
 function subject(holder: Holder): Shown {
@@ -72,7 +72,8 @@ function subject(holder: Holder): Shown {
 export function toldHolder(holder: Readonly<Record<string, unknown>>): Shown {
   const number = (name: string): number | null => (typeof holder[name] === 'number' ? holder[name] : null);
   const text = (name: string): Shown | null => (typeof holder[name] === 'string' ? raw(holder[name]) : null);
+  const isDescriptor = number('fd') !== null && (holder['kind'] === 'fd' || holder['kind'] === 'thread_fd');
   const of = (word: string, value: number | Shown | null): Shown | string => (value === null ? '' : shown` ${word}${value}`);
   const comm = text('comm');
-  return shown`${text('kind')}${of('fd ', number('fd'))}${of('thread ', number('tid'))}${of('of process ', number('pid'))}${comm === null ? '' : shown` (${comm})`}${of('', text('path'))}${of('', text('detail'))}`;
+  return shown`${isDescriptor ? '' : of('', text('kind'))}${of('fd ', number('fd'))}${of('thread ', number('tid'))}${of('of process ', number('pid'))}${comm === null ? '' : shown` (${comm})`}${of('', text('path'))}${of('', text('detail'))}`;
 }

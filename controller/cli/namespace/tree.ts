@@ -12,6 +12,9 @@ export type TreeRelation = (typeof treeRelations)[number];
 /** Processes of each host by pid; for relation `process`. */
 export type Processes = ReadonlyMap<string, ReadonlyMap<number, ReportedProcess>>;
 
+/** Columns of a branch at most; what is deeper is drawn there too. */
+const branchMax = 128;
+
 export type TreeRow = {
   row: Namespace;
   /** what is drawn before it: `│ ├─` */
@@ -52,7 +55,11 @@ export function treeRows(rows: readonly Namespace[], relation: TreeRelation, pro
     const children = (below.get(row) ?? []).filter((child) => !seen.has(child));
     for (const [index, child] of children.entries().toArray().toReversed()) {
       const isLast = index === children.length - 1;
-      stack.push({ row: child, branch: `${under}${isLast ? '└─' : '├─'}`, under: `${under}${isLast ? '  ' : '│ '}` });
+      stack.push({
+        row: child,
+        branch: `${under}${isLast ? '└─' : '├─'}`,
+        under: under.length < branchMax ? `${under}${isLast ? '  ' : '│ '}` : under,
+      });
     }
   }
   // A ring has no root; there are none, unless a report is wrong.

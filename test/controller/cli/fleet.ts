@@ -2,7 +2,7 @@
  * A controller for the tests of the CLI: the product's own HTTP server and contract, in front of a fleet of one host whose "sandboxes"
  * are plain child processes. What the CLI sees on the wire is what it sees of a real one.
  */
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { tokenChecker } from '#controller/api-token.ts';
@@ -69,13 +69,20 @@ export async function startFleet(dirs: TestDirectories): Promise<Fleet> {
     log: createLog('test', 'silent'),
     ending: ending.signal,
   });
+  // Node lets go of those that became WebSockets.
+  const connections = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    connections.add(socket.once('close', () => connections.delete(socket)));
+  });
   await app.listen({ host: '127.0.0.1', port: 0 });
   const api = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
   writeStack(dirs, { version: 1, bootId, api, tokenFile, hostId: 'h1', processes: [] });
   return {
     ...fleet,
     api,
-    cut: () => app.server.closeAllConnections(),
+    cut: () => {
+      for (const socket of connections) socket.destroy();
+    },
     async [Symbol.asyncDispose]() {
       ending.abort();
       sandboxes.end();
