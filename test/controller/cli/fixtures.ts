@@ -1,6 +1,6 @@
 /** Resources as the API shows them, for the tests of the CLI. */
 import { randomUUID } from 'node:crypto';
-import type { Host, Namespace, Sandbox } from '#shared/resources.ts';
+import type { Event, Host, Namespace, Sandbox } from '#shared/resources.ts';
 import { SandboxRequest } from '#shared/sandbox.ts';
 
 export const bootId = '0e5a6e4e-6f55-4f0c-9e0f-6f1f1f4f6a10';
@@ -91,6 +91,19 @@ export function sandboxFixture(change: Partial<Sandbox> = {}): Sandbox {
     createdAt: seen,
     startedAt: seen,
     endedAt: null,
+    ...change,
+  };
+}
+
+export function eventFixture(change: Partial<Event> = {}): Event {
+  return {
+    seq: '1',
+    at: seen,
+    type: 'namespace.appeared',
+    hostId: 'h1',
+    sandboxId: null,
+    namespaceId: '5',
+    detail: { type: 'net', key: 'id:5', inode: 77, comm: 'sl\neep', names: [{ source: 'docker', name: 'web' }] },
     ...change,
   };
 }

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { before, beforeEach, test } from 'node:test';
 import { NsfleetError } from '#shared/errors.ts';
-import type { Event, Holder, NamespaceDetail } from '#shared/resources.ts';
+import type { Holder, NamespaceDetail } from '#shared/resources.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { hostFixture, namespaceFixture, seen } from './fixtures.ts';
 import { startFleet } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
-import { cli, cliProcess } from './run.ts';
+import { cli } from './run.ts';
 
 leakCheck();
 const dirs = temporaryDirectories();
@@ -19,7 +19,6 @@ before(async () => {
 });
 beforeEach(() => {
   fleet.asked.length = 0;
-  fleet.events.length = 0;
   for (const name of Object.keys(fleet.answers)) delete fleet.answers[name as keyof typeof fleet.answers];
 });
 const run = (...argv: string[]) => cli(dirs.env, ...argv);
@@ -223,76 +222,6 @@ test('ns why: the sentences, with what processes chose made harmless', async () 
   assert.equal((JSON.parse((await run('ns', 'why', '1', '--json')).stdout) as { alive: boolean }).alive, true);
 });
 
-const event = (change: Partial<Event>): Event => ({
-  seq: '1',
-  at: seen,
-  type: 'namespace.appeared',
-  hostId: 'h1',
-  sandboxId: null,
-  namespaceId: '5',
-  detail: { type: 'net', key: 'id:5', inode: 77, comm: 'sl\neep', names: [{ source: 'docker', name: 'web' }] },
-  ...change,
-});
-
-test('events in words: of each type what happened', async () => {
-  const { detail } = event({});
-  fleet.events.push(
-    event({}),
-    event({ seq: '2', type: 'namespace.gone', detail: { ...detail, unseen: true } }),
-    event({
-      seq: '3',
-      type: 'namespace.changed',
-      detail: {
-        ...detail,
-        changed: {
-          leader: { from: { pid: 1, comm: 'a', command: '' }, to: null },
-          'details.hostname': { from: 'x\u001b', to: 'y' },
-          names: { from: [], to: [{ source: 'ip-netns', name: 'blue' }] },
-        },
-      },
-    }),
-    event({ seq: '4', type: 'holder.lost', detail: { type: 'net', key: 'id:5', holder: { kind: 'fd', pid: 9, fd: 3, comm: 'sh' } } }),
-    event({ seq: '5', type: 'leak.found', detail: { rule: 'sandbox-gone', reason: 'it is so', pins: [] } }),
-    event({ seq: '6', type: 'host.connected', namespaceId: null, detail: { epoch: 3 } }),
-  );
-  const { stdout } = await run('events');
-  assert.deepEqual(
-    lines(stdout).map((line) => line.replace(/ +/gu, ' ').trim()),
-    [
-      'SEQ TIME TYPE HOST ID WHAT',
-      `1 ${seen} namespace.appeared web-1 5 net 77 docker:web (sl\\x0aeep)`,
-      `2 ${seen} namespace.gone web-1 5 net 77 docker:web (sl\\x0aeep) (nobody watched)`,
-      `3 ${seen} namespace.changed web-1 5 net 77 docker:web (sl\\x0aeep): leader: 1 (a) → none; hostname: x\\x1b → y; names: none → ip-netns:blue`,
-      `4 ${seen} holder.lost web-1 5 net lost fd 3 of process 9 (sh)`,
-      `5 ${seen} leak.found web-1 5 sandbox-gone: it is so`,
-      `6 ${seen} host.connected web-1 - epoch=3`,
-    ],
-  );
-  await run('events', '--type', 'leak.,namespace.', '--type', 'host.', '--host', 'web-1', '--ns', '5', '--filter', 'seq > 1');
-  const { types, host, namespace, filter } = asked('eventList').at(-1) ?? {};
-  assert.deepEqual([types, host, namespace, filter], ['leak.,namespace.,host.', 'web-1', '5', 'seq > 1']);
-});
-
-test('host timeline and ns history: whole over pages, a day by default', async () => {
-  const host = { id: 'h1', name: 'web-1' };
-  fleet.answers.hostTimeline = async ({ query }) =>
-    query.cursor === undefined ? { host, events: [event({})], nextCursor: '1' } : { host, events: [event({ seq: '2' })], nextCursor: null };
-  const { stdout } = await run('host', 'timeline', 'web-1', '--until', '12:02', '--type', 'namespace.');
-  assert.equal(lines(stdout).length, 3);
-  assert.equal(asked('hostTimeline')[0]?.['from'], '2026-11-22T12:03:00.000Z');
-  fleet.answers.namespaceHistory = async () => ({
-    intervals: [namespaceFixture({ id: '3', current: false, endUnseen: true }), namespaceFixture({ id: '5' })],
-    events: [event({})],
-    nextCursor: null,
-  });
-  const history = lines((await run('ns', 'history', '5', '--inode')).stdout);
-  assert.equal(asked('namespaceHistory')[0]?.['inode'], 'true');
-  assert.match(history[1]!, new RegExp(`^ 3 4026531833 net +web-1 ${seen} ${seen} or later less than a second /sbin/init`, 'u'));
-  assert.match(history[2]!, / now +3 minutes +\/sbin\/init splash$/u);
-  assert.equal(history[3], '');
-  assert.match(history[5]!, / net 77 docker:web /u);
-});
-
 test('ns diff: exit codes of diff(1), between moments and between hosts', async () => {
   const counts = { before: 5, after: 6, added: 1, removed: 0, between: 2, changed: 1 };
   const changes = { 'details.hostname': { from: 'a', to: 'b' } };
@@ -403,36 +332,4 @@ test('a filter that does not parse: a caret below the place, blanks kept', async
   const { code, stderr } = await run('ns', 'ls', '--filter', '  type   = "net"');
   assert.equal(code, 2);
   assert.deepEqual(stderr.split('\n').slice(1, 3), ['    type   = "net"', '           ^']);
-});
-
-test('events --follow: goes on behind the last one over cut connections; refusals end it', async () => {
-  fleet.events.push(event({ seq: '3' }));
-  const { child, ended } = cliProcess(dirs.env, 'events', '--follow', '--json', '--since', '2');
-  fileResources.defer(async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
-  let said = '';
-  child.stdout.on('data', (text: string) => (said += text));
-  const seqs = () => lines(said).map((line) => (JSON.parse(line) as Event).seq);
-  const until = async (count: number) => {
-    for (const end = Date.now() + 20_000; seqs().length < count;) {
-      assert.ok(Date.now() < end, `got ${seqs().join(' ')}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  };
-  await until(1);
-  for (const seq of ['4', '5', '6']) {
-    fleet.events.push(event({ seq }));
-    fleet.cut();
-    await until(Number(seq) - 2);
-  }
-  child.kill('SIGTERM');
-  const { stderr } = await ended;
-  assert.deepEqual(seqs(), ['3', '4', '5', '6']);
-  assert.match(
-    stderr,
-    /^warning: the connection was lost \(.+\): reconnecting, to go on after event 3\nwarning: connected again, after event /u,
-  );
-  assert.equal((await run('events', '--follow', '--since', 'x')).code, 2);
 });

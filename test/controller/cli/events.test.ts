@@ -1,0 +1,122 @@
+/** Events, a host's timeline and a namespace's history in front of a scripted fleet. */
+import assert from 'node:assert/strict';
+import { before, beforeEach, test } from 'node:test';
+import type { Event } from '#shared/resources.ts';
+import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
+import { leakCheck } from '#test/support/leaks.ts';
+import { eventFixture, namespaceFixture, seen } from './fixtures.ts';
+import { startFleet } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import { cli, cliProcess } from './run.ts';
+
+leakCheck();
+const dirs = temporaryDirectories();
+let fleet: Fleet;
+before(async () => {
+  fleet = fileResources.use(await startFleet(dirs));
+});
+beforeEach(() => {
+  fleet.asked.length = 0;
+  fleet.events.length = 0;
+});
+const run = (...argv: string[]) => cli(dirs.env, ...argv);
+const lines = (text: string) => text.split('\n').slice(0, -1);
+const asked = (name: string) => fleet.asked.filter((request) => request.name === name).map(({ query }) => query as Record<string, unknown>);
+
+test('events in words: of each type what happened', async () => {
+  const { detail } = eventFixture({});
+  fleet.events.push(
+    eventFixture({}),
+    eventFixture({ seq: '2', type: 'namespace.gone', detail: { ...detail, unseen: true } }),
+    eventFixture({
+      seq: '3',
+      type: 'namespace.changed',
+      detail: {
+        ...detail,
+        changed: {
+          leader: { from: { pid: 1, comm: 'a', command: '' }, to: null },
+          'details.hostname': { from: 'x\u001b', to: 'y' },
+          names: { from: [], to: [{ source: 'ip-netns', name: 'blue' }] },
+        },
+      },
+    }),
+    eventFixture({
+      seq: '4',
+      type: 'holder.lost',
+      detail: { type: 'net', key: 'id:5', holder: { kind: 'fd', pid: 9, fd: 3, comm: 'sh' } },
+    }),
+    eventFixture({ seq: '5', type: 'leak.found', detail: { rule: 'sandbox-gone', reason: 'it is so', pins: [] } }),
+    eventFixture({ seq: '6', type: 'host.connected', namespaceId: null, detail: { epoch: 3 } }),
+  );
+  const { stdout } = await run('events');
+  assert.deepEqual(
+    lines(stdout).map((line) => line.replace(/ +/gu, ' ').trim()),
+    [
+      'SEQ TIME TYPE HOST ID WHAT',
+      `1 ${seen} namespace.appeared web-1 5 net 77 docker:web (sl\\x0aeep)`,
+      `2 ${seen} namespace.gone web-1 5 net 77 docker:web (sl\\x0aeep) (nobody watched)`,
+      `3 ${seen} namespace.changed web-1 5 net 77 docker:web (sl\\x0aeep): leader: 1 (a) → none; hostname: x\\x1b → y; names: none → ip-netns:blue`,
+      `4 ${seen} holder.lost web-1 5 net lost fd 3 of process 9 (sh)`,
+      `5 ${seen} leak.found web-1 5 sandbox-gone: it is so`,
+      `6 ${seen} host.connected web-1 - epoch=3`,
+    ],
+  );
+  await run('events', '--type', 'leak.,namespace.', '--type', 'host.', '--host', 'web-1', '--ns', '5', '--filter', 'seq > 1');
+  const { types, host, namespace, filter } = asked('eventList').at(-1) ?? {};
+  assert.deepEqual([types, host, namespace, filter], ['leak.,namespace.,host.', 'web-1', '5', 'seq > 1']);
+});
+
+test('host timeline and ns history: whole over pages, a day by default', async () => {
+  const host = { id: 'h1', name: 'web-1' };
+  fleet.answers.hostTimeline = async ({ query }) =>
+    query.cursor === undefined
+      ? { host, events: [eventFixture({})], nextCursor: '1' }
+      : { host, events: [eventFixture({ seq: '2' })], nextCursor: null };
+  const { stdout } = await run('host', 'timeline', 'web-1', '--until', '12:02', '--type', 'namespace.');
+  assert.equal(lines(stdout).length, 3);
+  assert.equal(asked('hostTimeline')[0]?.['from'], '2026-11-22T12:03:00.000Z');
+  fleet.answers.namespaceHistory = async () => ({
+    intervals: [namespaceFixture({ id: '3', current: false, endUnseen: true }), namespaceFixture({ id: '5' })],
+    events: [eventFixture({})],
+    nextCursor: null,
+  });
+  const history = lines((await run('ns', 'history', '5', '--inode')).stdout);
+  assert.equal(asked('namespaceHistory')[0]?.['inode'], 'true');
+  assert.match(history[1]!, new RegExp(`^ 3 4026531833 net +web-1 ${seen} ${seen} or later less than a second /sbin/init`, 'u'));
+  assert.match(history[2]!, / now +3 minutes +\/sbin\/init splash$/u);
+  assert.equal(history[3], '');
+  assert.match(history[5]!, / net 77 docker:web /u);
+});
+
+test('events --follow: goes on behind the last one over cut connections; refusals end it', async () => {
+  fleet.events.push(eventFixture({ seq: '3' }));
+  const { child, ended } = cliProcess(dirs.env, 'events', '--follow', '--json', '--since', '2');
+  fileResources.defer(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  let said = '';
+  child.stdout.on('data', (text: string) => (said += text));
+  const seqs = () => lines(said).map((line) => (JSON.parse(line) as Event).seq);
+  const until = async (count: number) => {
+    for (const end = Date.now() + 20_000; seqs().length < count;) {
+      assert.ok(Date.now() < end, `got ${seqs().join(' ')}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  };
+  await until(1);
+  for (const seq of ['4', '5', '6']) {
+    fleet.events.push(eventFixture({ seq }));
+    fleet.cut();
+    await until(Number(seq) - 2);
+  }
+  child.kill('SIGTERM');
+  const { stderr } = await ended;
+  assert.deepEqual(seqs(), ['3', '4', '5', '6']);
+  assert.match(
+    stderr,
+    /^warning: the connection was lost \(.+\): reconnecting, to go on after event 3\nwarning: connected again, after event /u,
+  );
+  assert.equal((await run('events', '--follow', '--since', 'x')).code, 2);
+});
