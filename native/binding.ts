@@ -13,6 +13,7 @@ import type { Fd } from './handles.ts';
 import { lookInside } from './inside.ts';
 import type { InsideLook, InsideView } from './inside.ts';
 import { layoutText } from './layout.ts';
+import { listNamespaces } from './list-namespaces.ts';
 import { createSearch } from './search.ts';
 import { openProcess, processStart, spawn } from './processes.ts';
 import { isAlive, processNamespaces, relate } from './relation.ts';
@@ -62,6 +63,10 @@ export type Native = {
    * moment after its last holder the kernel may still be taking it down.
    */
   isAlive(namespace: { type: NamespaceType; inode: number; id: string }): boolean | null;
+  /** Ids of all namespaces in use, by listns(2), decimal; null where there is none (before Linux 6.19) or it is refused. */
+  listNamespaces(): string[] | null;
+  /** What the namespaces with these ids are; those that have ended are left out. `references` is empty. */
+  openNamespaces(ids: readonly string[]): Promise<References>;
   /** One namespace with its parent and owner. EINVAL at `check_nsfs`: the file is no namespace. */
   relate(target: RelateTarget): NamespaceRelation;
   /**
@@ -121,6 +126,8 @@ export function loadNative(options: LoadOptions = {}): Native {
     mounts: (doors, { proc = '/proc' } = {}) => search.mounts(proc, doors),
     scanPids: (pids, { proc = '/proc' } = {}) => scanPids(proc, pids),
     isAlive: (namespace) => isAlive(calls, namespace),
+    listNamespaces: () => listNamespaces(calls),
+    openNamespaces: (ids) => search.ids(ids),
     relate: (target) => relate(calls, target),
     processNamespaces: (pid) => processNamespaces(calls, pid),
     lookInside: (looks) => lookInside(calls, looks),
@@ -189,6 +196,7 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
   const references = library.func(
     'int nsf_references(const char *proc, void *inquiry, void *room, void *buffer, uint64_t bytes, void *error)',
   );
+  const openIds = library.func('int nsf_open_ids(void *ids, uint32_t count, void *room, void *buffer, uint64_t bytes, void *error)');
   const mounts = library.func(
     'int nsf_mounts(const char *proc, void *doors, uint32_t door_count, void *room, void *buffer, uint64_t bytes, void *error)',
   );
@@ -208,6 +216,9 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
         (done) => mounts.async(proc, doors, doors.length / 2, room, buffer, buffer.byteLength, error, done),
         [doors, room, buffer, error],
       ),
+    listns: library.func('int nsf_listns(void *ids, uint32_t max, void *count, void *error)'),
+    openIds: (ids, room, buffer, error) =>
+      onWorker((done) => openIds.async(ids, ids.length, room, buffer, buffer.byteLength, error, done), [ids, room, buffer, error]),
     addressOf: (memory) => koffi.address(memory),
     scanBytes: library.func('uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max)'),
     scan: (proc, { part, parts }, rows, buffer, error) =>

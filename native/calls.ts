@@ -17,6 +17,9 @@ export type Calls = {
   /** On a worker thread, as scan. `inquiry` holds the addresses of memory that must stay referenced, too. */
   references(proc: string, inquiry: Uint8Array, room: Uint32Array, buffer: Uint8Array, error: Uint8Array): Promise<number>;
   mounts(proc: string, doors: Int32Array, room: Uint32Array, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  /** Short: some microseconds, and a millisecond for 10,000. */
+  listns(ids: BigUint64Array, max: number, count: Uint32Array, error: Uint8Array): number;
+  openIds(ids: BigUint64Array, room: Uint32Array, buffer: Uint8Array, error: Uint8Array): Promise<number>;
   /** Where the memory of a typed array is. It must outlive the use of the number. */
   addressOf(memory: ArrayBufferView): bigint;
   /** Likewise; `pids` too. */

@@ -110,7 +110,7 @@ enum nsf_hidden {
     NSF_HIDDEN_REASONS = 26
 };
 
-/* The head of the buffer that nsf_references, nsf_mounts and nsf_listns fill. */
+/* The head of the buffer that nsf_references, nsf_mounts and nsf_open_ids fill. */
 struct nsf_found {
     uint32_t size;
     uint32_t version;
@@ -335,6 +335,16 @@ NSF_PUBLIC int nsf_tasks(int32_t link, uint32_t process_max, uint32_t namespace_
  * cannot be asked (before Linux 6.18). For a moment after the last process the kernel may still hold what it is taking down.
  */
 NSF_PUBLIC int nsf_alive(uint64_t id, int32_t type, uint64_t inode, struct nsf_error *error);
+
+/*
+ * The ids of all namespaces that are in use and that the caller may see, by listns(2): -ENOSYS before Linux 6.19. COUNT of at most MAX; -ENOSPC: there
+ * are more. Those in flight between two processes, and whatever else no place in procfs shows, are among them.
+ */
+NSF_PUBLIC int nsf_listns(uint64_t *ids, uint32_t max, uint32_t *count, struct nsf_error *error);
+
+/* Describes the namespaces with these ids, opened by file handles of the id alone (Linux 6.19), as rows of struct nsf_found. Ended ones are left out. */
+NSF_PUBLIC int nsf_open_ids(const uint64_t *ids, uint32_t count, const struct nsf_room *room, void *buffer, uint64_t bytes,
+                            struct nsf_error *error);
 
 /* Describes the namespace that FD, or if FD is -1 the file PATH (/proc/<pid>/ns/x or a bind mount of one), stands for. */
 NSF_PUBLIC int nsf_relate(int32_t fd, const char *path, struct nsf_relation *relation, struct nsf_error *error);

@@ -21,12 +21,14 @@ const sharedMountsFrom = 64;
 export type Search = {
   references(proc: string, pids?: readonly number[]): Promise<References>;
   mounts(proc: string, doors: readonly MountDoor[]): Promise<References>;
+  ids(ids: readonly string[]): Promise<References>;
 };
 
 /** Searches of one kind run one after another: they share what they remember. */
 export function createSearch(calls: Calls, room: FoundRoom = firstRoom): Search {
   const parts = Array.from({ length: Math.min(2, availableParallelism()) }, () => createPart(calls, room));
   const mountRuns = parts.map(() => createRun(calls, room));
+  const idRun = createRun(calls, room);
   let threads = 0;
   let pass = 1;
   let place = '';
@@ -66,6 +68,11 @@ export function createSearch(calls: Calls, room: FoundRoom = firstRoom): Search 
         }),
       );
       return results.map(({ found }) => found).reduce(mergeReferences);
+    },
+    async ids(ids) {
+      const list = BigUint64Array.from(ids, BigInt);
+      const { found } = await idRun((space, buffer, error) => calls.openIds(list, space, buffer, error), 'by their ids');
+      return found;
     },
   };
 }

@@ -22,10 +22,13 @@ export type Discover = {
   discover(options?: DiscoverOptions): Promise<Discovery>;
 };
 
+/** Without the last two a namespace that no place shows stays unseen. */
+type Sources = Pick<Native, 'scan' | 'references' | 'mounts'> & Partial<Pick<Native, 'listNamespaces' | 'openNamespaces'>>;
+
 const nothing: References = { references: [], namespaces: [], threads: 0, hidden: {} };
 
 /** Opens nothing. `proc` is the procfs to read. */
-export function createDiscovery(native: Pick<Native, 'scan' | 'references' | 'mounts'>, proc = '/proc'): Discover {
+export function createDiscovery(native: Sources, proc = '/proc'): Discover {
   let inProcesses = nothing;
   let inMounts = nothing;
 
@@ -48,11 +51,17 @@ export function createDiscovery(native: Pick<Native, 'scan' | 'references' | 'mo
 
   return {
     async discover({ processes = 'all', mounts = true } = {}) {
+      // Before everything else: what is made meanwhile is found where it is, and what has ended cannot be opened.
+      const listed = native.listNamespaces?.() ?? null;
       // Two at the same time: on two cores they take as long as the longer one.
       const [scan] = await Promise.all([native.scan({ proc }), searchProcesses(processes)]);
       inProcesses = pruned(inProcesses, scan);
       if (mounts) inMounts = await native.mounts(doorsOf(scan, inProcesses), { proc });
-      return join(scan, mergeReferences(inProcesses, inMounts));
+      const found = mergeReferences(inProcesses, inMounts);
+      const known = new Set([...scan.namespaces, ...found.namespaces].map(({ id }) => id));
+      const unseen = listed?.filter((id) => !known.has(id)) ?? [];
+      if (unseen.length === 0 || native.openNamespaces === undefined) return join(scan, found);
+      return join(scan, mergeReferences(found, await native.openNamespaces(unseen)));
     },
   };
 }
