@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { sleep } from '#shared/async.ts';
 import { namespaceTypes } from '#shared/namespace.ts';
 import { desired, range, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import type { AgentProcess, ControllerSide } from '#test/support/controller-side.ts';
@@ -113,8 +114,11 @@ test('a hundred lives leave no descriptor open in the agent', async () => {
     }
   };
   await lives(10);
+  // Shims that wait ready are held open too, and the pool fills up for a second after the last create.
+  await sleep(2000, new AbortController().signal);
   const before = open();
   await lives(100);
+  await sleep(2000, new AbortController().signal);
   await until('descriptors to be closed', () => open() <= before);
 });
 
