@@ -8,6 +8,7 @@ import { cpus, loadavg, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { benchCreate } from './create.ts';
 import { benchHistory } from './history.ts';
+import { benchIngest } from './ingest.ts';
 import { benchLive } from './live.ts';
 import { benchScan } from './scan.ts';
 
@@ -47,6 +48,8 @@ if (inOwnNamespace(args)) {
   if (args[0] === 'history') {
     const rows = Number(/^--rows[= ]([0-9]+)$/.exec(args.slice(1, 3).join(' '))?.[1] ?? 10_000_000);
     await benchHistory(short ? 100_000 : rows);
+  } else if (args[0] === 'ingest') {
+    await benchIngest(short ? { hosts: 50, minutes: 4 } : { hosts: 1000, minutes: 8 });
   } else if (args[0] === 'live') {
     await benchLive(short ? 30 : 200, short ? 10 : 300);
   } else {
