@@ -1,5 +1,6 @@
 /** Which events are wanted: what a request says, resolved to what the database can ask, and the filter for the rest. */
 import type { Event } from '#shared/resources.ts';
+import { judgeInTime } from './filter/bounded.ts';
 import { compileEventFilter, eventValues } from './filter/nouns.ts';
 import type { EventPage, EventQuery } from './store/events.ts';
 import { readEvents } from './store/events.ts';
@@ -32,7 +33,7 @@ export async function chooseEvents(db: Tx, choice: EventChoice, range: Range = {
     const page = await readEvents(db, { ...where, since, limit });
     if (filter === null) return page;
     const wanted = (event: Event) => filter.refuse(eventValues(event)) === null;
-    return { ...page, events: page.events.filter(wanted) };
+    return { ...page, events: judgeInTime('FILTER_INVALID', () => page.events.filter(wanted)) };
   };
 }
 

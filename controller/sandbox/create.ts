@@ -10,7 +10,6 @@ import type { SandboxRequest } from '#shared/sandbox.ts';
 import type { Context } from '../context.ts';
 import { faultPoint } from '../fault-points.ts';
 import type { CreateStage } from '../metrics.ts';
-import { place } from '../scheduler/place.ts';
 import type { Wish } from '../scheduler/feasible.ts';
 import type { PlaceOutcome } from '../store/place.ts';
 import { findRepeated } from '../store/preview.ts';
@@ -18,7 +17,7 @@ import { placeSandbox } from '../store/sandboxes.ts';
 import { schedulingView } from '../store/schedule.ts';
 import { randomName } from './names.ts';
 import { requestHash } from './request-hash.ts';
-import { chosenHost, isBlind, wishOf } from './schedule.ts';
+import { chosenHost, isBlind, placeInTime, wishOf } from './schedule.ts';
 import { awaitState, refuseIfFailed } from './wait.ts';
 import type { WaitFor } from './wait.ts';
 
@@ -93,7 +92,7 @@ async function tryOnce(context: Context, attempt: Attempt, scheduled: () => void
   const { request, wish, name, idempotencyKey, requestHash: hash } = attempt;
   const hosts = await schedulingView(context.store.db);
   faultPoint('create.viewed');
-  const decision = place(hosts, wish);
+  const decision = placeInTime(hosts, wish);
   if (decision.chosen === null) {
     // Nothing fits, perhaps because the first try of this very request has taken the last slot.
     const repeated = await findRepeated(context.store.db, { name, idempotencyKey, requestHash: hash });

@@ -4,12 +4,11 @@ import { PlanAnswer } from '#shared/messages.ts';
 import type { Decision } from '#shared/resources.ts';
 import type { IdRange, SandboxRequest } from '#shared/sandbox.ts';
 import type { Context } from '../context.ts';
-import { place } from '../scheduler/place.ts';
 import { schedulingView } from '../store/schedule.ts';
 import { nextSlot } from '../store/preview.ts';
 import type { HostView } from '../scheduler/feasible.ts';
 import { randomName } from './names.ts';
-import { chosenHost, wishOf } from './schedule.ts';
+import { chosenHost, placeInTime, wishOf } from './schedule.ts';
 
 const planMs = 5000;
 
@@ -39,7 +38,7 @@ async function findSlot(
   const wish = { ...wishOf(request.spec), exhausted };
   const hosts = await schedulingView(context.store.db);
   for (;;) {
-    const decision = place(hosts, wish);
+    const decision = placeInTime(hosts, wish);
     const host = chosenHost(hosts, decision, name);
     const slot = await nextSlot(context.store.db, host.id);
     if (slot !== null) return { decision, host, idRange: slot.idRange };

@@ -6,6 +6,8 @@ import type { LinkState } from '../link.ts';
 import { compileConstraint } from '../scheduler/constraint.ts';
 import { explain } from '../scheduler/explain.ts';
 import type { HostView, Wish } from '../scheduler/feasible.ts';
+import { judgeInTime } from '../filter/bounded.ts';
+import { place } from '../scheduler/place.ts';
 
 /** Compiled once a request, however often it is scheduled. CONSTRAINT_INVALID. */
 export function wishOf(spec: SandboxSpec): Wish {
@@ -25,4 +27,14 @@ export function chosenHost(hosts: readonly HostView[], decision: Decision, name:
   const chosen = hosts.find((host) => host.id === decision.chosen);
   if (chosen !== undefined) return chosen;
   throw new NsfleetError('NOT_PLACED', { attempted: 'place sandbox', target: name, reason: explain(decision) });
+}
+
+/** What a constraint may take; of a host it is some microseconds. */
+const constraintMs = 500;
+const hostMs = 1;
+
+/** CONSTRAINT_INVALID where the wish's constraint takes longer than it may. */
+export function placeInTime(hosts: readonly HostView[], wish: Wish): Decision {
+  if (wish.constraint === null) return place(hosts, wish);
+  return judgeInTime('CONSTRAINT_INVALID', () => place(hosts, wish), constraintMs + hosts.length * hostMs);
 }

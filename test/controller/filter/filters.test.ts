@@ -150,3 +150,32 @@ test('pages of what a filter leaves are those of the whole list, whatever their 
     ),
   );
 });
+
+test('an expression that would stop the controller by what rows hold is stopped', async () => {
+  const joined = Array(60).fill('leader.command').join(' + ');
+  const filter = compileNamespaceFilter(`names.all(a, names.all(b, !(${joined}).contains("z" + a + b)))`);
+  const names = Array.from({ length: 200 }, (_, index) => ({ source: 'docker' as const, name: `n${index}` }));
+  const large = namespace({ names, leader: { pid: 1, uid: 0, comm: 'a', command: 'a'.repeat(100_000) } });
+  const source = {
+    read: async () => Promise.resolve({ rows: [large], nextCursor: null }),
+    values: (of: ListedNamespace) => namespaceValues(of, () => ({})),
+  };
+  const startedMs = performance.now();
+  await assert.rejects(filteredPage(source, filter, { limit: 10 }), (error) => {
+    return error instanceof NsfleetError && error.code === 'FILTER_INVALID' && error.reason.includes('longer than');
+  });
+  assert.ok(performance.now() - startedMs < 10_000);
+});
+
+test('no more than a stretch is judged at once, and none is left out', async () => {
+  const rows = Array.from({ length: 1001 }, (_, inode) => namespace({ inode }));
+  const source = {
+    read: async () => Promise.resolve({ rows, nextCursor: null }),
+    values: (of: ListedNamespace) => namespaceValues(of, () => ({})),
+  };
+  const page = await filteredPage(source, compileNamespaceFilter('inode != 500'), { limit: 5000 });
+  assert.deepEqual(
+    page.rows.map(({ inode }) => inode),
+    rows.map(({ inode }) => inode).filter((inode) => inode !== 500),
+  );
+});
