@@ -169,9 +169,9 @@ describe('one namespace from its birth to its end', () => {
       leak.pins.join('\n'),
     );
     const text = await run('ns', 'leaks', '--filter', `namespaceId == "${own.id}"`);
-    assert.match(text, /^FOR +RULE +HOST +ID TYPE WHAT$/mu);
-    assert.match(text, new RegExp(`^\\d+ seconds? +net-without-process +host-0 +${own.id} net +no process has lived in`, 'mu'));
-    assert.ok(text.includes(`\n    it is bind-mounted on ${mounted} in`), text);
+    assert.match(text, /^FOR +RULE +HOST +ID TYPE +NS$/mu);
+    assert.match(text, new RegExp(`^\\d+ seconds? +net-without-process +host-0 +${own.id} net +\\d+\n    no process has lived in`, 'mu'));
+    assert.ok(text.includes(`\n      it is bind-mounted on ${mounted} in`), text);
     assert.match(await run('ns', 'ls', '--persistent', '--type', 'net'), new RegExp(`^ *${own.id} +\\d+ net +0 +\\d+ `, 'mu'));
   });
 
@@ -188,7 +188,7 @@ describe('one namespace from its birth to its end', () => {
     assert.equal(types[0], 'namespace.appeared');
     for (const type of ['holder.lost', 'leak.found', 'namespace.gone']) assert.ok(types.includes(type), `${type} of ${types.join(' ')}`);
     const text = await run('ns', 'history', own.id);
-    assert.match(text, new RegExp(`namespace\\.appeared host-0 +${own.id} net ${living.inode} \\(sleep\\)`, 'u'));
+    assert.match(text, new RegExp(`namespace\\.appeared +net ${living.inode} \\(sleep\\)`, 'u'));
     assert.match(
       await run('host', 'timeline', host, '--since', moments.before, '--type', 'namespace.gone'),
       new RegExp(` ${own.id} net `, 'u'),
@@ -218,7 +218,7 @@ describe('one namespace from its birth to its end', () => {
       async () => ((await run('ns', 'leaks', '--filter', `namespaceId == "${own.id}"`)).includes(own.id) ? null : true),
       heardMs,
     );
-    assert.match(await run('ns', 'leaks', '--all', '--filter', `namespaceId == "${own.id}"`), / CLEARED /u);
+    assert.match(await run('ns', 'leaks', '--all', '--filter', `namespaceId == "${own.id}"`), / CLEARED$/mu);
   });
 });
 

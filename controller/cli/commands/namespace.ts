@@ -74,9 +74,10 @@ function whyCommand(attach: Attach): Command {
 }
 
 const listNotes = `
-Columns: ID NS TYPE NPROCS HOLDERS PID UID HOST NAME NAMES SANDBOX COMMAND COMM HOSTNAME DETAIL KEY PARENT OWNER OWNER-UID
+Columns: ID NS TYPE NPROCS HOLDERS PID UID HOST NAME NAMES CALLED SANDBOX COMMAND COMM HOSTNAME DETAIL KEY PARENT OWNER OWNER-UID
          BOOT AGE FIRST-SEEN LAST-SEEN CURRENT PARTIAL
-Usual:   ID NS TYPE NPROCS PID UID HOST COMMAND, and where a row has something to say there HOLDERS, NAME, SANDBOX, LAST-SEEN
+Usual:   ID NS TYPE NPROCS PID UID HOST COMMAND, and where a row has something to say there HOLDERS, NAME, SANDBOX, LAST-SEEN;
+         on a narrow terminal CALLED, which is the name or else the command, instead of NAME and COMMAND
 
 Examples:
   nsfleet ns ls --host web-1 --type net

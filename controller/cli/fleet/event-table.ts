@@ -12,7 +12,7 @@ type HostNames = ReadonlyMap<string, string>;
 /** Widths at which most of a stream stands straight. */
 const widths = { SEQ: 8, TIME: 24, TYPE: 18, HOST: 10, NS: 8 };
 
-/** `hosts`: names by id; a host that is not in it is shown by its id. `stream`: for rows that are printed one by one. */
+/** To be printed uncut: WHAT is the last one, and what happened is not to be guessed. `hosts`: names by id; a host that is not in it is shown by its id. `stream`: for rows that are printed one by one. */
 export function eventColumns(hosts: HostNames, stream = false): Column<Event>[] {
   const columns: Column<Event>[] = [
     { name: 'SEQ', align: 'right', cell: (event) => event.seq },

@@ -40,7 +40,7 @@ export async function printEvents(session: Session, options: EventOptions): Prom
   const events: Event[] = [];
   for await (const page of eventPages(client, choice, since ?? '0')) events.push(...page);
   if (session.json) printJson(session, { events });
-  else printTable(session, eventColumns(await hostNames(client)), events);
+  else printTable(session, eventColumns(await hostNames(client)), events, { cut: false });
   return 0;
 }
 
@@ -49,7 +49,7 @@ async function follow(session: Session, client: Client, choice: Choice, since: s
   let headings = true;
   return followEvents(session, choice, since ?? (await newest(client)), (event) => {
     if (session.json) printJsonLine(session, event);
-    else printTable(session, columns, [event], { headings });
+    else printTable(session, columns, [event], { headings, cut: false });
     headings = false;
   });
 }

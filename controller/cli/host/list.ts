@@ -20,7 +20,7 @@ export async function listHosts(
   session: Session,
   { filter, columns, output = columns, headings = true }: HostListOptions,
 ): Promise<number> {
-  const chosen = pickColumns(hostColumns(session.now()), usual, output, { last: 'LABELS' });
+  const chosen = pickColumns(hostColumns(session.now()), usual, output, { last: 'ID' });
   const hosts = await allHosts(connect(session).client, filter);
   if (session.json) printJson(session, { hosts });
   else printTable(session, chosen, hosts, { headings });
@@ -40,7 +40,8 @@ export function allHosts(client: Client, filter?: string): Promise<Host[]> {
   });
 }
 
-const usual = ['ID', 'NAME', 'STATUS', 'SANDBOXES', 'NAMESPACES', 'SCAN', 'CHANGES', 'HIDDEN', 'KERNEL', 'HEARD', 'LABELS'];
+/** The id, which is a long one where nobody chose it, stands where a narrow terminal cuts it: hosts are called by name. */
+const usual = ['NAME', 'STATUS', 'SANDBOXES', 'NAMESPACES', 'SCAN', 'CHANGES', 'HIDDEN', 'HEARD', 'KERNEL', 'LABELS', 'ID'];
 
 function hostColumns(now: Date): Column<Host>[] {
   return [

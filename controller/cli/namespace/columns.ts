@@ -5,7 +5,7 @@ import { raw } from '../output/raw.ts';
 import type { Column } from '../output/table.ts';
 import { ago, durationText, elapsedMs } from '../output/times.ts';
 import { detailsText } from './details.ts';
-import { allNames, bestName, commandOf } from './names.ts';
+import { allNames, bestName, calledText, commandOf } from './names.ts';
 
 /** All columns. There are no user names: they belong to the host's own passwd. */
 export function namespaceColumns(now: Date): Column<Namespace>[] {
@@ -20,6 +20,7 @@ export function namespaceColumns(now: Date): Column<Namespace>[] {
     { name: 'HOST', cell: (row) => row.hostName },
     { name: 'NAME', cell: bestName },
     { name: 'NAMES', cell: allNames },
+    { name: 'CALLED', cell: calledText },
     { name: 'SANDBOX', cell: (row) => row.sandbox?.name ?? null },
     { name: 'COMMAND', cell: commandOf },
     { name: 'COMM', cell: (row) => raw(row.leader?.comm) },
@@ -38,20 +39,25 @@ export function namespaceColumns(now: Date): Column<Namespace>[] {
   ];
 }
 
+/** With fewer columns a name leaves no room for the command beside it. */
+const narrowBelow = 120;
+
 /** lsns calls them so. */
 const aliases: Readonly<Record<string, string>> = { USER: 'UID', NSNAME: 'NAME', ONS: 'OWNER', PNS: 'PARENT' };
 
 /**
  * The columns to print. `output` is what --output says: a list, or with a leading + an addition to the usual ones. HOLDERS is usual where a
- * row has no process, NAME where one has a name, SANDBOX where one belongs to a sandbox that no name tells, LAST-SEEN where one is past.
+ * row has no process, NAME where one has a name (where the terminal is narrow CALLED instead of it and of COMMAND), SANDBOX where one belongs to a sandbox that no name tells, LAST-SEEN where one is past.
  * `at`: the rows are of a moment, so that being past means nothing.
  */
 export function chooseColumns(
   rows: readonly Namespace[],
   output: string | undefined,
   now: Date,
-  { tree = false, at = false }: { tree?: boolean; at?: boolean } = {},
+  { tree = false, at = false, width }: { tree?: boolean; at?: boolean; width?: number | undefined } = {},
 ): Column<Namespace>[] {
+  const hasName = ({ names }: Namespace): boolean => names.length > 0;
+  const narrow = width !== undefined && width < narrowBelow && rows.some(hasName);
   const where = (name: string, condition: (row: Namespace) => boolean): string[] => (rows.some(condition) ? [name] : []);
   const usual = [
     ...(tree ? ['NS', 'ID'] : ['ID', 'NS']),
@@ -63,8 +69,7 @@ export function chooseColumns(
     'HOST',
     ...where('SANDBOX', ({ sandbox, names }) => sandbox !== null && names.every(({ source }) => source !== 'nsfleet')),
     ...(at ? [] : where('LAST-SEEN', ({ current }) => !current)),
-    ...where('NAME', ({ names }) => names.length > 0),
-    'COMMAND',
+    ...(narrow ? ['CALLED'] : [...where('NAME', hasName), 'COMMAND']),
   ];
-  return pickColumns(namespaceColumns(now), usual, output, { last: 'COMMAND', aliases });
+  return pickColumns(namespaceColumns(now), usual, output, { last: narrow ? 'CALLED' : 'COMMAND', aliases });
 }

@@ -33,7 +33,14 @@ export async function printHistory(session: Session, name: string, options: Hist
   }
   printTable(session, columns(session.now()), intervals);
   session.stdout.write('\n');
-  printTable(session, eventColumns(new Map(intervals.map(({ hostId, hostName }) => [hostId, hostName]))), events);
+  // One host, and mostly one namespace: what is the same in every line is left out.
+  const same = intervals.length === 1 ? ['HOST', 'ID'] : ['HOST'];
+  printTable(
+    session,
+    eventColumns(new Map()).filter(({ name }) => !same.includes(name)),
+    events,
+    { cut: false },
+  );
   return 0;
 }
 

@@ -13,7 +13,7 @@ import type { Session } from '../session.ts';
 
 export type LeakOptions = { rule?: string; host?: string; all?: boolean; filter?: string };
 
-/** Prints what leaks or drifts, newest first, and below each who pins it. */
+/** Prints what leaks or drifts, newest first, and below each why, and who pins it. */
 export async function listLeaks(session: Session, options: LeakOptions): Promise<number> {
   const { host, filter } = options;
   const rule = options.rule === undefined ? undefined : readRule(options.rule);
@@ -30,9 +30,10 @@ export async function listLeaks(session: Session, options: LeakOptions): Promise
 
 function print(session: Session, leaks: readonly Leak[]): void {
   const [headings, ...rows] = tableLines(columns(leaks, session.now()), leaks, { color: session.color, width: terminalWidth(session) });
+  // Sentences on lines of their own: at 80 columns a cell would hold half of one.
   const lines = rows.flatMap((row, index) => {
-    const pins = leaks[index]?.pins ?? [];
-    return [row, ...(pins.length === 0 ? [] : pins.map((pin) => shown`    ${raw(pin)}`.shown))];
+    const { reason = '', pins = [] } = leaks[index] ?? {};
+    return [row, shown`    ${raw(reason)}`.shown, ...pins.map((pin) => shown`      ${raw(pin)}`.shown)];
   });
   session.stdout.write(`${[headings, ...lines].join('\n')}\n`);
 }
@@ -44,8 +45,8 @@ function columns(leaks: readonly Leak[], now: Date): Column<Leak>[] {
     { name: 'HOST', cell: ({ hostName }) => hostName },
     { name: 'ID', align: 'right', cell: ({ namespace }) => namespace?.id ?? null },
     { name: 'TYPE', cell: ({ namespace }) => namespace?.type ?? null },
+    { name: 'NS', align: 'right', cell: ({ namespace }) => namespace?.inode ?? null },
     ...(leaks.some(({ clearedAt }) => clearedAt !== null) ? [{ name: 'CLEARED', cell: ({ clearedAt }: Leak) => clearedAt ?? 'no' }] : []),
-    { name: 'WHAT', cell: ({ reason }) => raw(reason) },
   ];
 }
 

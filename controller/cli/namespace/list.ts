@@ -8,7 +8,7 @@ import { printable } from '#shared/escape.ts';
 import { usage } from '../failure.ts';
 import { momentOption } from '../moments.ts';
 import { printJson } from '../output/json.ts';
-import { printTable } from '../output/table.ts';
+import { printTable, terminalWidth } from '../output/table.ts';
 import { allPages } from '../pages.ts';
 import type { Session } from '../session.ts';
 import { chooseColumns } from './columns.ts';
@@ -59,7 +59,11 @@ export async function listNamespaces(session: Session, options: NamespaceListOpt
     return 0;
   }
   const table = { headings: (options.headings ?? true) && options.noheadings !== true, cut: options.notruncate !== true };
-  const columns = chooseColumns(namespaces, choice.output, session.now(), { tree: drawn !== null, at: choice.at !== undefined });
+  const columns = chooseColumns(namespaces, choice.output, session.now(), {
+    tree: drawn !== null,
+    at: choice.at !== undefined,
+    width: table.cut ? terminalWidth(session) : undefined,
+  });
   if (drawn === null) printTable(session, columns, namespaces, table);
   else printTable(session, treeColumns(columns), drawn, table);
   for (const host of stale) session.stderr.write(`warning: ${printable(host)} did not answer: its last known namespaces are shown\n`);

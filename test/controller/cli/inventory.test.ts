@@ -285,9 +285,10 @@ test('ns leaks: who pins what, and for how long', async () => {
   });
   const { stdout } = await run('ns', 'leaks', '--rule', 'net-without-process', '--host', 'web-1', '--all', '--filter', 'open');
   assert.deepEqual(lines(stdout), [
-    'FOR       RULE                HOST  ID TYPE WHAT',
-    '3 minutes net-without-process web-1  5 net  no process has lived in it',
-    '    it is bind-mounted on /x\\x1b[2J',
+    'FOR       RULE                HOST  ID TYPE NS',
+    '3 minutes net-without-process web-1  5 net  77',
+    '    no process has lived in it',
+    '      it is bind-mounted on /x\\x1b[2J',
   ]);
   const { rule, host, all, filter } = asked('leakList')[0] ?? {};
   assert.deepEqual([rule, host, all, filter], ['net-without-process', 'web-1', 'true', 'open']);

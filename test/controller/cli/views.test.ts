@@ -29,9 +29,9 @@ test('host ls, host show, and their JSON', async () => {
   const { code, stdout } = await run('host', 'ls');
   assert.equal(code, 0);
   assert.deepEqual(lines(stdout), [
-    'ID NAME  STATUS  SANDBOXES NAMESPACES SCAN CHANGES HIDDEN KERNEL HEARD         LABELS',
-    'h1 web-1 ready       2/100         12 proc poll         0 6.12.0 3 minutes ago zone=a',
-    'h2 db-1  unknown     2/100         12 -    -            0 -      -             zone=a',
+    'NAME  STATUS  SANDBOXES NAMESPACES SCAN CHANGES HIDDEN HEARD         KERNEL LABELS ID',
+    'web-1 ready       2/100         12 proc poll         0 3 minutes ago 6.12.0 zone=a h1',
+    'db-1  unknown     2/100         12 -    -            0 -             -      zone=a h2',
   ]);
   assert.deepEqual((await run('host', 'list')).stdout, stdout);
   assert.deepEqual(await json('host', 'ls'), {
