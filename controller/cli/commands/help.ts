@@ -1,10 +1,14 @@
 /** `nsfleet help [command…]` and `nsfleet help exit-codes`. */
 import { Command, CommanderError } from 'commander';
+import { examples } from './examples.ts';
 import { usage } from '../failure.ts';
 import type { Attach } from '../program.ts';
 
 export function helpCommand(attach: Attach): Command {
-  const help = new Command('help').description('help for a command; `help exit-codes` lists exit codes').argument('[command...]');
+  const help = new Command('help')
+    .description('help for a command; `help exit-codes` lists exit codes')
+    .argument('[command...]')
+    .addHelpText('after', examples('nsfleet help ns ls', 'nsfleet help exit-codes'));
   return attach(help, async (session) => {
     const [topic] = help.args;
     if (topic === 'exit-codes') {

@@ -26,6 +26,11 @@ const everyCommand = [
   ['host', 'show', 'h'],
   ['ns', 'ls'],
   ['ns', 'show', '1'],
+  ['ns', 'why', '1'],
+  ['ns', 'history', '1'],
+  ['ns', 'diff', 'a', 'b'],
+  ['ns', 'leaks'],
+  ['host', 'timeline', 'h'],
   ['sandbox', 'ls'],
   ['sandbox', 'show', 's'],
   ['sandbox', 'stop', 's'],
@@ -33,6 +38,7 @@ const everyCommand = [
   ['sandbox', 'logs', 's'],
   ['status'],
   ['events'],
+  ['events', '--follow'],
 ];
 const running = [
   ['sandbox', 'run', '--', 'true'],

@@ -54,6 +54,7 @@ test('help: of every command its own usage and all its options, asked in each wa
       assert.deepEqual([code, stderr], [0, ''], argv.join(' '));
       const own = ['Usage: nsfleet', ...path].join(' ');
       assert.ok(stdout.startsWith(`${own} `) || stdout.startsWith(`${own}|`), `${argv.join(' ')}: ${stdout.split('\n')[0]}`);
+      if (command.commands.length === 0) assert.match(stdout, /^Examples?:$/mu, argv.join(' '));
       for (const option of command.options)
         if (!option.hidden) assert.ok(stdout.includes(option.flags), `${argv.join(' ')}: ${option.flags}`);
     }
