@@ -3,7 +3,8 @@
  * did are kept (gcc's and clang's -fsanitize-coverage=trace-pc, with which the target is compiled and this file is not).
  *
  * driver SEED SECONDS INPUT KEEP CORPUS…: runs every file of CORPUS, then mutations for SECONDS. INPUT always holds the input that is being run (its
- * length in eight bytes, then itself), so that it is there after a crash. Inputs with new edges are written to the directory KEEP, unless that is "-".
+ * length in eight bytes, then itself), so that it is there after a crash. Inputs with new edges, those of CORPUS among
+ * them, are written to the directory KEEP, unless that is "-": with no SECONDS and the smallest files first that is a corpus without what is not needed.
  * With the same seed the same inputs come in the same order.
  */
 #include <fcntl.h>
@@ -93,11 +94,11 @@ static void add(const uint8_t *data, size_t bytes) {
     corpus[corpus_count++] = (struct input){copy, bytes};
 }
 
-static void keep(const char *directory, unsigned long number, const uint8_t *data, size_t bytes) {
+static void keep(const char *directory, const char *prefix, unsigned long number, const uint8_t *data, size_t bytes) {
     char path[512];
     if (strcmp(directory, "-") == 0)
         return;
-    snprintf(path, sizeof path, "%s/new-%06lu", directory, number);
+    snprintf(path, sizeof path, "%s/%s-%06lu", directory, prefix, number);
     FILE *file = fopen(path, "wb");
     if (!file || fwrite(data, 1, bytes, file) != bytes || fclose(file) != 0)
         exit(2);
@@ -172,14 +173,15 @@ static double now(void) {
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void load(uint8_t *shown, const char *path) {
+static void load(uint8_t *shown, const char *path, const char *directory, unsigned long number) {
     static uint8_t data[INPUT_MAX];
     FILE *file = fopen(path, "rb");
     if (!file)
         exit(2);
     size_t bytes = fread(data, 1, sizeof data, file);
     fclose(file);
-    run(shown, data, bytes);
+    if (run(shown, data, bytes))
+        keep(directory, "given", number, data, bytes);
     add(data, bytes);
 }
 
@@ -196,7 +198,7 @@ int main(int argc, char **argv) {
     if (shown == MAP_FAILED)
         return 2;
     for (int i = 5; i < argc; i++)
-        load(shown, argv[i]);
+        load(shown, argv[i], argv[4], (unsigned long)i);
     add((const uint8_t *)"", 0);
     uint32_t given = corpus_count;
     unsigned long runs = corpus_count;
@@ -208,7 +210,7 @@ int main(int argc, char **argv) {
             bytes = mutate(data, bytes);
         if (run(shown, data, bytes)) {
             add(data, bytes);
-            keep(argv[4], runs, data, bytes);
+            keep(argv[4], "new", runs, data, bytes);
         }
     }
     uint32_t edges = 0;

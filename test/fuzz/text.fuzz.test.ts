@@ -14,6 +14,7 @@ import { namesOfCgroups } from '#agent/inventory/describe/cgroup-names.ts';
 import { cgroupRootOf } from '#agent/inventory/describe/cgroup-root.ts';
 import { parseIdMap, parseNsPids, parseTimeOffsets } from '#agent/inventory/describe/proc-text.ts';
 import { parseMountinfo, propagationText } from '#agent/inventory/mount-table.ts';
+import { socketText } from '#agent/inventory/socket-text.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import { NamespaceDetails, NamespaceName } from '#shared/namespace-details.ts';
 import { RawText, printableRaw, rawBytes, rawText } from '#shared/raw-text.ts';
@@ -107,6 +108,13 @@ const parsers: Record<string, { corpus: string[]; run: (bytes: Buffer, draw: (be
       }
       assert.deepEqual(inParts, whole);
       assert.equal(whole.length, Math.floor(bytes.length / 8));
+    },
+  },
+  'socket-text': {
+    corpus: ['socket'],
+    run(bytes, draw) {
+      const family = bytes.length < 2 ? draw(64) : bytes.readUInt16LE(0);
+      storable(socketText(family, draw(12), bytes.subarray(0, 128)));
     },
   },
   'raw-text': {
