@@ -16,7 +16,7 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
-enum { WORDS_SIZE = 16384, FILES_MAX = 8 };
+enum { WORDS_SIZE = 16384, FILES_MAX = 8, CPUS_MAX = 1024 };
 
 static const struct {
     char name[8]; /* no pointers in tables: they would have to be relocated at each start */
@@ -104,10 +104,19 @@ static int create_files(struct keep *keep, struct failure *failure) {
     return 0;
 }
 
+/* CPU -1: wherever it runs. -ENODEV: there is none of that number, or not for this process. */
+static int stay_on(int cpu) {
+    uint64_t mask[CPUS_MAX / 64] = {0};
+    if (cpu < 0) return 0;
+    mask[cpu / 64] = 1ull << (cpu % 64);
+    return SYS(SYS_sched_setaffinity, 0, sizeof mask, mask) < 0 ? -ENODEV : 0;
+}
+
 /* Makes them, says so on report, and waits until the other end of hold is closed. */
-__attribute__((noreturn)) static void make_and_hold(uint64_t flags, int report, int hold) {
+__attribute__((noreturn)) static void make_and_hold(uint64_t flags, int report, int hold, int cpu) {
     char byte;
-    int result = SYS(SYS_unshare, flags);
+    int result = stay_on(cpu);
+    if (result == 0) result = SYS(SYS_unshare, flags);
     /* As unshare(1): what the host mounts later is not to appear in the new one, and keep alive there what the host takes away. */
     if (result == 0 && (flags & SYS_CLONE_NEWNS) != 0) result = SYS(SYS_mount, "", "/", "none", MS_PRIVATE | MS_REC, NULL);
     SYS(SYS_write, report, &result, sizeof result);
@@ -132,7 +141,7 @@ static int mount_all(struct keep *keep, int pid, struct failure *failure) {
     return 0;
 }
 
-static int make(struct keep *keep, struct failure *failure) {
+static int make_on(struct keep *keep, int cpu, struct failure *failure) {
     int report[2], hold[2], pidfd = -1, made = -EIO;
     int result = SYS(SYS_pipe2, report, O_CLOEXEC);
     if (result == 0) result = SYS(SYS_pipe2, hold, O_CLOEXEC);
@@ -141,24 +150,48 @@ static int make(struct keep *keep, struct failure *failure) {
     if (pid == 0) {
         sys_close(hold[1]);
         sys_close(CONTROL_FD);
-        make_and_hold(keep->flags, report[1], hold[0]);
+        make_and_hold(keep->flags, report[1], hold[0], cpu);
     }
     if (pid < 0) return fail(failure, pid, -1, "fork", "-");
     sys_close(report[1]);
+    sys_close(hold[0]);
     SYS(SYS_read, report[0], &made, sizeof made);
     result = made < 0 ? fail(failure, made, -1, "unshare", "-") : mount_all(keep, pid, failure);
     sys_close(hold[1]);
     SYS(SYS_kill, pid, SIGKILL);
     SYS(SYS_wait4, pid, NULL, __WALL, NULL);
+    sys_close(report[0]);
+    close_now(&pidfd);
+    return result;
+}
+
+static void unmount_all(struct keep *keep) {
+    for (unsigned i = keep->files; i-- > 0;) {
+        if (keep->file[i].mounted) SYS(SYS_umount2, keep->file[i].path, MNT_DETACH | UMOUNT_NOFOLLOW);
+        keep->file[i].mounted = 0;
+    }
+}
+
+/* A mount namespace can be mounted only into one with a lower number (else it could hold itself), and Linux 6.18 gives numbers out in a batch
+ * a CPU: a new one may well have a lower number than this one, by which mount(2) says EINVAL. Then it is made again, on each CPU in turn. */
+static int make(struct keep *keep, struct failure *failure) {
+    int result = make_on(keep, -1, failure);
+    for (int cpu = 0; cpu < CPUS_MAX && result == -EINVAL && (keep->flags & SYS_CLONE_NEWNS) != 0; cpu++) {
+        struct failure other;
+        unmount_all(keep);
+        int again = make_on(keep, cpu, &other);
+        if (again == -ENODEV) continue;
+        result = again;
+        *failure = other;
+    }
     return result;
 }
 
 /* What was made of it, undone. */
-static void undo(const struct keep *keep) {
-    for (unsigned i = keep->files; i-- > 0;) {
-        if (keep->file[i].mounted) SYS(SYS_umount2, keep->file[i].path, MNT_DETACH | UMOUNT_NOFOLLOW);
+static void undo(struct keep *keep) {
+    unmount_all(keep);
+    for (unsigned i = keep->files; i-- > 0;)
         if (keep->file[i].created) SYS(SYS_unlinkat, AT_FDCWD, keep->file[i].path, 0);
-    }
 }
 
 int keep_main(void) {
