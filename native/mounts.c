@@ -18,6 +18,8 @@
 #define SAFELY (0x02ull | 0x04ull | 0x10ull | 0x20ull)
 /* A seqlock that a mount elsewhere holds answers EAGAIN, too (fs/namei.c, LOOKUP_CACHED). */
 #define SAFE_TRIES 3
+#define UNCOVERING_MS 3000
+#define LOSSES_MAX 3
 
 int nsf_check_namespace(int fd, uint64_t inode) {
     struct statx about;
@@ -26,12 +28,24 @@ int nsf_check_namespace(int fd, uint64_t inode) {
     return 0;
 }
 
+/*
+ * What a file system answers is its own choice: by ENOSPC or EMFILE one of a container's would end the whole search, or have it repeated with ever
+ * more room.
+ */
+static int from_outside(int result) {
+    return nsf_is_fatal(result) ? -EIO : result;
+}
+
 int nsf_mount_visit(struct nsf_mount_place *place) {
     if (!place->visiting) {
+        if (place->patience->losses <= 0)
+            return -ETIMEDOUT;
         place->visiting = 1;
         place->refused = place->mount_ns < 0 ? -ENOENT : nsf_visitor_start(&place->visitor, place->mount_ns);
-        if (place->mount_ns >= 0 && place->refused < 0)
+        if (place->mount_ns >= 0 && place->refused < 0) {
+            place->patience->losses -= place->visitor.lost;
             nsf_visitor_end(&place->visitor);
+        }
     }
     return place->refused;
 }
@@ -78,10 +92,10 @@ static int sees_all(const struct nsf_mount_place *place) {
 /* An O_PATH descriptor of what MOUNT's path shows, if that is MOUNT; -ENOENT: it shows something else. */
 static int open_shown(struct nsf_mount_place *place, const struct nsf_mount *mount, uint64_t inode) {
     int fd = open_from_process(place, mount->point, inode);
-    if (fd >= 0 || nsf_is_fatal(fd) || (fd == -ENOENT && sees_all(place)))
+    if (fd >= 0 || (fd == -ENOENT && sees_all(place)))
         return fd;
     int visited = nsf_mount_visit(place);
-    return visited < 0 ? visited : keep_if(nsf_visitor_open(&place->visitor, mount->point), inode);
+    return visited < 0 ? visited : keep_if(from_outside(nsf_visitor_open(&place->visitor, mount->point)), inode);
 }
 
 /* Row of the namespace that MOUNT is one of, or what nsf_is_fatal says of. */
@@ -93,8 +107,11 @@ static int32_t resolve(struct nsf_mount_place *place, const struct nsf_mount *mo
     if (row >= 0 || nsf_is_fatal(fd))
         return row >= 0 ? row : fd;
     int32_t failed = fd;
-    if (fd < 0 && *covered)
-        fd = nsf_uncover_mount(place, mount, inode);
+    if (fd < 0 && *covered && place->patience->uncovering_ms > 0 && place->patience->losses > 0) {
+        int64_t start = nsf_visitor_now_ms();
+        fd = from_outside(nsf_uncover_mount(place, mount, inode));
+        place->patience->uncovering_ms -= nsf_visitor_now_ms() - start;
+    }
     if (fd >= 0)
         row = nsf_finding_resolve(found, fd);
     if (row >= 0 || nsf_is_fatal(row) || nsf_is_fatal(fd))
@@ -166,9 +183,10 @@ static int list_place(struct nsf_mount_place *place) {
     return nsf_is_fatal(result) ? result : 0;
 }
 
-static int search_place(struct nsf_finding *found, int proc, int32_t row) {
+static int search_place(struct nsf_finding *found, int proc, int32_t row, struct nsf_patience *patience) {
     struct nsf_namespace *space = &found->table.rows[row];
     struct nsf_mount_place place = {
+        .patience = patience,
         .found = found,
         .proc = proc,
         .row = row,
@@ -180,6 +198,7 @@ static int search_place(struct nsf_finding *found, int proc, int32_t row) {
     int result = list_place(&place);
     if (place.root >= 0)
         close(place.root);
+    patience->losses -= place.visitor.lost;
     nsf_visitor_end(&place.visitor);
     /* It was a note for here, and rows say nothing of members. */
     space->leader_pid = 0;
@@ -214,6 +233,7 @@ static int32_t resolve_door(struct nsf_finding *found, int proc, const struct ns
 }
 
 static int search_mounts(struct nsf_finding *found, int proc, const struct nsf_door *doors, uint32_t count) {
+    struct nsf_patience patience = {.uncovering_ms = UNCOVERING_MS, .losses = LOSSES_MAX};
     for (uint32_t at = 0; at < count; at++) {
         int32_t row = resolve_door(found, proc, &doors[at]);
         if (nsf_is_fatal(row))
@@ -225,7 +245,7 @@ static int search_mounts(struct nsf_finding *found, int proc, const struct nsf_d
     for (uint32_t row = 0; row < found->table.count; row++) {
         if (found->table.rows[row].type != NSF_MNT)
             continue;
-        int result = search_place(found, proc, (int32_t)row);
+        int result = search_place(found, proc, (int32_t)row, &patience);
         if (result < 0)
             return result;
     }

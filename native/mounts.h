@@ -13,8 +13,18 @@ struct nsf_mount {
     size_t point_bytes;
 };
 
+/*
+ * What one search bears for mounts that are slow to look at, of whose namespaces anybody may make thousands: what is found elsewhere must not wait
+ * for them. When it is used up they are known by their inodes.
+ */
+struct nsf_patience {
+    int64_t uncovering_ms; /* left for over-mounted ones: each costs a copy of its whole mount namespace */
+    int32_t losses;        /* left of visitors that did not answer in time */
+};
+
 /* One mount namespace being looked into. */
 struct nsf_mount_place {
+    struct nsf_patience *patience;
     struct nsf_finding *found;
     int proc;
     int32_t row;        /* of the mount namespace */

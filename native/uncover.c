@@ -127,6 +127,7 @@ int nsf_uncover_mount(struct nsf_mount_place *place, const struct nsf_mount *mou
     int fd = nsf_visitor_start(&visitor, place->mount_ns);
     if (fd == 0)
         fd = uncover(&visitor, mount);
+    place->patience->losses -= visitor.lost;
     nsf_visitor_end(&visitor);
     if (fd >= 0 && nsf_check_namespace(fd, inode) < 0) {
         close(fd);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /*
- * A child process that is in another mount namespace for us: it shares our memory and descriptors, and nothing but its place is its own, so that
+ * A child process that is in another mount namespace for us: it shares our memory, and nothing but its place and descriptors are its own, so that
  * no thread of the caller is ever anywhere else. Its mounts show in /proc/<pid>/mountinfo. What may wait for a file system that does not answer
  * (FUSE, a dead server) is done by it and given up after NSF_VISIT_MS.
  */
@@ -22,7 +22,10 @@ struct nsf_visitor {
     struct nsf_visit *visit;
 };
 
-/* A child in the mount namespace open at MOUNT_NS, or -errno; nsf_visitor_end in any case. */
+/* Of CLOCK_MONOTONIC. */
+int64_t nsf_visitor_now_ms(void);
+
+/* A child in the mount namespace open at MOUNT_NS, or -errno; nsf_visitor_end in any case. -EBUSY: too many do not end. */
 int nsf_visitor_start(struct nsf_visitor *visitor, int mount_ns);
 /* An O_PATH descriptor of PATH there, which may have no symbolic links; or -errno, -ETIMEDOUT if no answer came. */
 int nsf_visitor_open(struct nsf_visitor *visitor, const char *path);

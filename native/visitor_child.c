@@ -13,6 +13,9 @@
 #ifndef SYS_openat2
 #define SYS_openat2 437 /* Linux 5.6 */
 #endif
+#ifndef SYS_close_range
+#define SYS_close_range 436 /* Linux 5.9; before, it keeps copies of ours as long as it lives */
+#endif
 #define NO_LINKS 0x06ull /* RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS */
 
 /* As in spawn_child.c: no frame below is left by a return that AddressSanitizer sees. */
@@ -37,19 +40,34 @@ UNSANITIZED static long copy(void) {
     return nsf_raw(SYS_mount, (long)"none", (long)"/", 0, MS_REC | MS_PRIVATE, 0);
 }
 
-UNSANITIZED static long take_step(const struct nsf_visit *visit, int *copied) {
+/* Holds nothing of ours from then on: a file system that never answers keeps it for good, and would keep our sockets and locks with it. */
+UNSANITIZED static long enter(int mount_ns) {
+    long result = nsf_raw(SYS_setns, mount_ns, CLONE_NEWNS, 0, 0, 0);
+    nsf_raw(SYS_close_range, 0, ~0u, 0, 0, 0);
+    return result;
+}
+
+struct state {
+    int copied;
+    long held; /* what the parent has a copy of by now, or -1 */
+};
+
+UNSANITIZED static long take_step(const struct nsf_visit *visit, struct state *state) {
     long result;
+    if (state->held >= 0)
+        nsf_raw(SYS_close, state->held, 0, 0, 0, 0);
+    state->held = -1;
     switch (visit->step) {
     case NSF_VISIT_ENTER:
-        return nsf_raw(SYS_setns, visit->mount_ns, CLONE_NEWNS, 0, 0, 0);
+        return enter(visit->mount_ns);
     case NSF_VISIT_OPEN:
-        return open_path(visit->path);
+        return state->held = open_path(visit->path);
     case NSF_VISIT_COPY:
         result = copy();
-        *copied = result == 0;
+        state->copied = result == 0;
         return result;
     case NSF_VISIT_UNMOUNT:
-        return *copied ? nsf_raw(SYS_umount2, (long)visit->path, MNT_DETACH | UMOUNT_NOFOLLOW, 0, 0, 0) : -EPERM;
+        return state->copied ? nsf_raw(SYS_umount2, (long)visit->path, MNT_DETACH | UMOUNT_NOFOLLOW, 0, 0, 0) : -EPERM;
     default:
         return -EINVAL;
     }
@@ -58,7 +76,7 @@ UNSANITIZED static long take_step(const struct nsf_visit *visit, int *copied) {
 UNSANITIZED int nsf_visitor_child(void *arg) {
     struct nsf_visit *visit = arg;
     uint32_t seen = 0;
-    int copied = 0;
+    struct state state = {0, -1};
     nsf_raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (nsf_raw(SYS_getppid, 0, 0, 0, 0, 0) != visit->parent)
         return 1;
@@ -69,7 +87,7 @@ UNSANITIZED int nsf_visitor_child(void *arg) {
             continue;
         }
         seen = asked;
-        visit->result = (int32_t)take_step(visit, &copied);
+        visit->result = (int32_t)take_step(visit, &state);
         __atomic_store_n(&visit->answered, seen, __ATOMIC_RELEASE);
         nsf_raw6(SYS_futex, (long)&visit->answered, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
     }
