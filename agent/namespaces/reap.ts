@@ -58,12 +58,18 @@ export async function takeSteps(parts: KeepParts, model: Model, outcome: ReapOut
   if (outcome.refused !== null) return outcome;
   const namespace = model.namespaces.get(`${outcome.type} ${outcome.key}`);
   const steps: ReapStep[] = [];
+  let goneUnmount: ReapStep | null = null;
   for (const step of outcome.steps) {
+    // What was not unmounted here is not ours to unlink: somebody may just be making a namespace of that name.
+    if (step.action === 'unlink' && goneUnmount?.path === step.path) continue;
     try {
       await takeStep(parts, model, step, { inode: namespace?.inode ?? 0, id: idOf(outcome.key) }, proc);
       steps.push(step);
     } catch (error) {
-      if (isGone(error)) continue;
+      if (isGone(error)) {
+        goneUnmount = step;
+        continue;
+      }
       return { ...outcome, steps, done: false, refused: `${step.action} ${step.path}: ${errorText(error)}` };
     }
   }

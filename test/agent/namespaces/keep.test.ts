@@ -10,6 +10,7 @@ import type { TestContext } from 'node:test';
 import { findKept } from '#agent/namespaces/kept-files.ts';
 import { keepExisting, keepNew } from '#agent/namespaces/keep.ts';
 import type { KeepParts } from '#agent/namespaces/keep.ts';
+import { takeSteps } from '#agent/namespaces/reap.ts';
 import { unkeep } from '#agent/namespaces/unkeep.ts';
 import { buildModel } from '#agent/inventory/model.ts';
 import type { Model } from '#agent/inventory/model.ts';
@@ -142,5 +143,24 @@ test(
     assert.match(stdout, /^1: lo: /, stderr);
     assert.match(stdout, /^blue$/m);
     await unkeep(given, await scan(), { type: 'net', key: kept.key, force: false });
+  },
+);
+
+test(
+  'a reap leaves a file on which its namespace is not mounted any more: it is the beginning of another one',
+  { skip: isRoot },
+  async () => {
+    const given = parts();
+    mkdirSync(given.directories.netns);
+    const path = join(given.directories.netns, 'blue');
+    writeFileSync(path, '');
+    const steps = [
+      { action: 'unmount', path, mountNamespace: null },
+      { action: 'unlink', path, mountNamespace: null },
+    ] as const;
+    const outcome = { type: 'net', key: 'id:1', steps: [...steps], done: false, refused: null } as const;
+    const taken = await takeSteps(given, await scan(), { ...outcome, steps: [...steps] });
+    assert.deepEqual(taken, { ...outcome, steps: [], refused: 'what held it is not there any more' });
+    assert.ok(existsSync(path));
   },
 );
