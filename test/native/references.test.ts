@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -11,7 +11,7 @@ import type { MountDoor, ReferenceRow, References } from '#native/types.ts';
 import { gather } from '#test/bench/crowd.ts';
 import { asNobody } from '#test/support/as-nobody.ts';
 import { leakCheck } from '#test/support/leaks.ts';
-import { builtNative, openDescriptors, running, sleeps, temporaryDirectory } from './fixture.ts';
+import { builtNative, compile, openDescriptors, running, sleeps, temporaryDirectory } from './fixture.ts';
 
 leakCheck();
 const skip = process.geteuid?.() !== 0 && 'needs root';
@@ -168,3 +168,56 @@ test('with too little room at first, and more processes than are remembered, the
   assert.ok(usual.length > 1000, 'their standard output is a socket of another network namespace');
   for (let round = 0; round < 3; round++) assert.deepEqual(await ofCrowd(small), usual, `round ${round}`);
 });
+
+/** Children of this process that the kernel has, ended ones too. */
+function children(): string[] {
+  return readdirSync('/proc/self/task').flatMap((tid) =>
+    readFileSync(`/proc/self/task/${tid}/children`, 'utf8').split(' ').filter(Boolean),
+  );
+}
+
+for (const mode of ['late', 'hang']) {
+  test(
+    `a file system that answers ${mode === 'late' ? 'late' : 'never'} leaves no descriptor, and a bounded number of children`,
+    {
+      skip: skip || (!existsSync('/dev/fuse') && 'needs /dev/fuse'),
+    },
+    async () => {
+      using directory = temporaryDirectory();
+      const point = join(directory.path, 'point');
+      mkdirSync(point);
+      const child = spawn(await compile('slow-fuse.c', directory.path), [mode, point], { stdio: ['pipe', 'pipe', 'inherit'] });
+      try {
+        await Promise.race([once(child.stdout, 'data'), once(child, 'exit').then(([code]) => assert.fail(`it ended with ${code}`))]);
+        const before = openDescriptors().length;
+        const around = children().length;
+        for (let round = 0; round < (mode === 'late' ? 2 : 6); round++) {
+          const found = await native.mounts([{ pid: child.pid ?? 0 }]);
+          const held = found.references.find(({ kind }) => kind === 'mount');
+          assert.equal(found.namespaces[held?.namespaceIndex ?? -1]?.type, 'uts');
+        }
+        const most = mode === 'late' ? 0 : 4;
+        assert.ok(openDescriptors().length - before <= most, 'each of those that hang is held by one');
+        assert.ok(children().length - around <= most, 'and no more of them');
+      } finally {
+        const ended = once(child, 'exit');
+        child.stdin.end();
+        await ended;
+      }
+      // Nobody holds them any more: the next search that needs a visitor finds them ended.
+      const deadline = Date.now() + 10_000;
+      using sleeper = await sleepsInCoveredPlace();
+      while (children().length > 1 && Date.now() < deadline) await native.mounts([{ pid: sleeper.pid }]);
+      assert.deepEqual(children(), [String(sleeper.pid)]);
+    },
+  );
+}
+
+/** In a mount namespace with an over-mounted namespace, for which a search needs a visitor. */
+async function sleepsInCoveredPlace(): Promise<Disposable & { pid: number }> {
+  const script =
+    'mount -t tmpfs none /mnt && : > /mnt/held && mount --bind /proc/self/ns/uts /mnt/held && mount -t tmpfs none /mnt && echo ready && exec sleep 60';
+  const child = spawn('unshare', ['-m', '-u', '--propagation', 'private', 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return { pid: child.pid ?? 0, [Symbol.dispose]: () => void child.kill('SIGKILL') };
+}
