@@ -1,7 +1,7 @@
 /**
  * Reports of a whole fleet into the store: first all snapshots, then minutes in which 1 % of the namespaces are replaced, one after another without
  * the pause that real minutes have. Then the past of just these minutes is asked for. On a Postgres of its own that flushes to disk as production
- * does; reports are handed to the store as the controller does it, NATS is left out. `npm run bench -- ingest [--short]`.
+ * does; reports are handed to the store in this process, or with `--nats` to a controller through NATS. `npm run bench -- ingest [--nats] [--short]`.
  */
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
@@ -10,27 +10,28 @@ import { openStore } from '#controller/store/client.ts';
 import type { Store } from '#controller/store/client.ts';
 import { migrate } from '#controller/store/migrate.ts';
 import { listNamespaces } from '#controller/store/namespace-list.ts';
-import { applyReport } from '#controller/store/reports.ts';
 import { applyRetention } from '#controller/store/retention.ts';
 import { endProcess } from '#controller/up/end.ts';
 import { postgresBinaries } from '#controller/up/postgres-binaries.ts';
 import { postgresGraceMs } from '#controller/up/postgres-left.ts';
 import { startPostgres } from '#controller/up/postgres.ts';
 import type { HostHello } from '#shared/host.ts';
-import { Report } from '#shared/inventory.ts';
+import type { Report } from '#shared/inventory.ts';
 import { createLog } from '#shared/log.ts';
-import { readyHost, select } from '#test/controller/store/fixture.ts';
+import { select } from '#test/controller/store/fixture.ts';
 import { createFleetHost } from './fleet-host.ts';
 import type { FleetHost } from './fleet-host.ts';
+import { throughController, throughStore } from './ingest-ways.ts';
+import type { IngestWay } from './ingest-ways.ts';
 
 /** As many reports at once as the controller has connections. */
 const lanes = 10;
 const minutesADay = 1440;
 const questionsEach = 100;
 
-export type IngestSize = { hosts: number; minutes: number };
+export type IngestOptions = { hosts: number; minutes: number; nats: boolean };
 
-export async function benchIngest({ hosts: count, minutes }: IngestSize): Promise<void> {
+export async function benchIngest({ hosts: count, minutes, nats }: IngestOptions): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'nsfleet-bench-'));
   const cluster = { binaries: postgresBinaries(), dataDir: join(root, 'data'), passwordFile: join(root, 'password'), settings: {} };
   const quiet = () => undefined;
@@ -40,16 +41,19 @@ export async function benchIngest({ hosts: count, minutes }: IngestSize): Promis
     await migrate(store);
     await keepHouse(store);
     const hellos: HostHello[] = [];
-    for (let at = 0; at < count; at += 1) hellos.push(await readyHost(store, `host-${at}`));
+    await using way = nats ? await throughController(url, root) : throughStore(store);
+    for (let at = 0; at < count; at += 1) hellos.push(await way.enrol(`host-${at}`));
     const fleet = hellos.map((hello, at) => createFleetHost(hello, at));
-    const of = (work: (host: FleetHost) => Report | null) => (): Promise<void> => applyAll(store, fleet, work);
-    console.log(`## ${count} hosts of 200 namespaces and 40 processes, load ${loadavg()[0]?.toFixed(2)}`);
+    const pids = { postmaster: part.pid, controller: way.controller };
+    const of = (work: (host: FleetHost) => Report | null) => (): Promise<void> => applyAll(way, fleet, work);
+    if (way.controller === null) console.log('(the controller’s CPU is this process’s, which also makes the reports)');
+    console.log(`## ${count} hosts of 200 namespaces and 40 processes, through ${way.name}, load ${loadavg()[0]?.toFixed(2)}`);
     say(
       'first snapshots',
       count,
       await measure(
         store,
-        part.pid,
+        pids,
         of((host) => host.snapshot()),
       ),
     );
@@ -59,7 +63,7 @@ export async function benchIngest({ hosts: count, minutes }: IngestSize): Promis
       changes.push(
         await measure(
           store,
-          part.pid,
+          pids,
           of((host) => host.minute()),
         ),
       );
@@ -68,7 +72,7 @@ export async function benchIngest({ hosts: count, minutes }: IngestSize): Promis
     const sum = changes.reduce(added);
     say(`${minutes} minutes of 1 % change`, (count * minutes) / 4, sum);
     const share = (ms: number): string => `${((100 * ms) / (minutes * 60_000)).toFixed(1)} %`;
-    console.log(`   in real time, of a core: controller ${share(sum.ownCpuMs)}, Postgres ${share(sum.postgresCpuMs)}`);
+    console.log(`   in real time, of a core: controller ${share(sum.controllerCpuMs)}, Postgres ${share(sum.postgresCpuMs)}`);
     const aDay = (bytes: number): string => `${((bytes / minutes) * (minutesADay / 2 ** 30)).toFixed(2)} GiB`;
     console.log(`   a day at this rate, extrapolated: tables grow by ${aDay(sum.tableBytes)}, ${aDay(sum.walBytes)} of WAL`);
     await askPast(store, from, fleet);
@@ -80,44 +84,45 @@ export async function benchIngest({ hosts: count, minutes }: IngestSize): Promis
 
 const keepHouse = (store: Store): Promise<unknown> => applyRetention(store, { days: 30, nowMs: Date.now() });
 
-/** Encoded and parsed on the way, as a message is. */
-async function applyAll(store: Store, fleet: readonly FleetHost[], work: (host: FleetHost) => Report | null): Promise<void> {
+async function applyAll(way: IngestWay, fleet: readonly FleetHost[], work: (host: FleetHost) => Report | null): Promise<void> {
   const waiting = fleet.values();
   const lane = async (): Promise<void> => {
     for (const host of waiting) {
       const report = work(host);
       if (report === null) continue;
-      const { result } = await applyReport(store, Report.parse(JSON.parse(JSON.stringify(report))));
+      const result = await way.send(report);
       if (result !== 'committed') throw new Error(`a report of ${host.hostId} was answered ${result}`);
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 
-type Measured = { ms: number; ownCpuMs: number; postgresCpuMs: number; tableBytes: number; walBytes: number };
+type Measured = { ms: number; controllerCpuMs: number; postgresCpuMs: number; tableBytes: number; walBytes: number };
 
 const added = (a: Measured, b: Measured): Measured => ({
   ms: a.ms + b.ms,
-  ownCpuMs: a.ownCpuMs + b.ownCpuMs,
+  controllerCpuMs: a.controllerCpuMs + b.controllerCpuMs,
   postgresCpuMs: a.postgresCpuMs + b.postgresCpuMs,
   tableBytes: a.tableBytes + b.tableBytes,
   walBytes: a.walBytes + b.walBytes,
 });
 
-async function measure(store: Store, postmaster: number, work: () => Promise<void>): Promise<Measured> {
+type Pids = { postmaster: number; controller: number | null };
+
+async function measure(store: Store, { postmaster, controller }: Pids, work: () => Promise<void>): Promise<Measured> {
   const sizes = await sizesOf(store);
   const startMs = performance.now();
-  const own = process.cpuUsage();
-  const ticks = ticksOf(postmaster);
+  const family = (pid: number, parent: number): boolean => pid === postmaster || parent === postmaster;
+  const only = (pid: number): boolean => pid === (controller ?? process.pid);
+  const before = { controller: cpuMs(only), postgres: cpuMs(family) };
   await work();
   const ms = performance.now() - startMs;
-  const { user, system } = process.cpuUsage(own);
-  // Ticks are hundredths of a second.
-  const postgresCpuMs = (ticksOf(postmaster) - ticks) * 10;
+  const controllerCpuMs = cpuMs(only) - before.controller;
+  const postgresCpuMs = cpuMs(family) - before.postgres;
   const after = await sizesOf(store);
   return {
     ms,
-    ownCpuMs: (user + system) / 1000,
+    controllerCpuMs,
     postgresCpuMs,
     tableBytes: after.tables - sizes.tables,
     walBytes: after.wal - sizes.wal,
@@ -132,28 +137,27 @@ async function sizesOf(store: Store): Promise<{ tables: number; wal: number }> {
   return { tables: Number(row?.tables), wal: Number(row?.wal) };
 }
 
-/** utime and stime of the postmaster and its children, and of those that it has reaped: fields 14 to 17 of stat(5). */
-function ticksOf(postmaster: number): number {
+/** Of all chosen processes and of their children that they have reaped: fields 14 to 17 of stat(5), in hundredths of a second. */
+function cpuMs(chosen: (pid: number, parent: number) => boolean): number {
   let ticks = 0;
   for (const pid of readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))) {
     try {
       const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
       const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-      if (pid !== String(postmaster) && fields[1] !== String(postmaster)) continue;
-      for (const field of fields.slice(11, pid === String(postmaster) ? 15 : 13)) ticks += Number(field);
+      if (chosen(Number(pid), Number(fields[1]))) for (const field of fields.slice(11, 15)) ticks += Number(field);
     } catch {
       // It has ended meanwhile.
     }
   }
-  return ticks;
+  return ticks * 10;
 }
 
-function say(what: string, reports: number, { ms, ownCpuMs, postgresCpuMs, tableBytes, walBytes }: Measured): void {
+function say(what: string, reports: number, { ms, controllerCpuMs, postgresCpuMs, tableBytes, walBytes }: Measured): void {
   const seconds = (value: number): string => `${(value / 1000).toFixed(1)} s`;
   const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   console.log(`${what}: ${reports} reports in ${seconds(ms)} (${((reports * 1000) / ms).toFixed(0)} a second)`);
   console.log(
-    `   CPU: this process, which also makes the reports, ${seconds(ownCpuMs)}, Postgres ${seconds(postgresCpuMs)}; tables ${mebibytes(tableBytes)}, WAL ${mebibytes(walBytes)}`,
+    `   CPU: controller ${seconds(controllerCpuMs)}, Postgres ${seconds(postgresCpuMs)}; tables ${mebibytes(tableBytes)}, WAL ${mebibytes(walBytes)}`,
   );
 }
 

@@ -49,7 +49,7 @@ if (inOwnNamespace(args)) {
     const rows = Number(/^--rows[= ]([0-9]+)$/.exec(args.slice(1, 3).join(' '))?.[1] ?? 10_000_000);
     await benchHistory(short ? 100_000 : rows);
   } else if (args[0] === 'ingest') {
-    await benchIngest(short ? { hosts: 50, minutes: 4 } : { hosts: 1000, minutes: 8 });
+    await benchIngest({ ...(short ? { hosts: 50, minutes: 4 } : { hosts: 1000, minutes: 8 }), nats: args.includes('--nats') });
   } else if (args[0] === 'live') {
     await benchLive(short ? 30 : 200, short ? 10 : 300);
   } else {
