@@ -1,5 +1,4 @@
 /** `ns exec`: a program of the host in chosen namespaces, the host's where none is chosen: nsenter(1) for any host of the fleet. */
-import { constants, openSync } from 'node:fs';
 import { Fd } from '#native/handles.ts';
 import type { Native } from '#native/binding.ts';
 import type { NamedNamespace } from '#shared/act.ts';
@@ -8,6 +7,7 @@ import type { JoinRequest } from '#shared/messages.ts';
 import { namespaceTypes } from '#shared/namespace.ts';
 import type { NamespaceType } from '#shared/namespace.ts';
 import type { Plan } from '#shared/plan.ts';
+import { openWay } from '../inventory/describe/open-way.ts';
 import { waysOf } from '../inventory/describe/way.ts';
 import type { Model } from '../inventory/model.ts';
 import type { Link } from '../link.ts';
@@ -78,7 +78,7 @@ export function openNamespace(native: Pick<Native, 'relate'>, model: Model, name
   if (way === null) throw gone('nothing that this host can open leads to it');
   let fd: Fd;
   try {
-    fd = new Fd(openSync(way.path, constants.O_RDONLY | constants.O_NONBLOCK));
+    fd = new Fd(openWay(way));
   } catch (error) {
     throw gone(asNsfleetError(error, 'open', target).reason);
   }

@@ -1,5 +1,5 @@
 /** What uts, net and cgroup namespaces are like inside: for these somebody has to join, see native/inside.c. */
-import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { insideRowsMax } from '#native/inside.ts';
 import type { InsideLook, InsideView } from '#native/inside.ts';
 import type { Native } from '#native/binding.ts';
@@ -8,6 +8,7 @@ import type { NamespaceDetails } from '#shared/namespace-details.ts';
 import { namespaceMapKey } from '../model.ts';
 import { rawText } from '#shared/raw-text.ts';
 import { cgroupRootOf } from './cgroup-root.ts';
+import { openWay } from './open-way.ts';
 import type { Way } from './way.ts';
 
 /** `(none)` is what the kernel says where nobody has set one. */
@@ -64,9 +65,10 @@ async function lookAt(
   }
 }
 
-function openLook({ namespace, path, member }: Way, wanted: boolean): InsideLook {
+function openLook(way: Way, wanted: boolean): InsideLook {
+  const { namespace, member } = way;
   const id = namespace.key.startsWith('id:') ? namespace.key.slice(3) : null;
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const fd = openWay(way);
   const look: InsideLook = { type: namespace.type as InsideType, inode: namespace.inode, id, fd, wanted };
   if (namespace.type === 'cgroup' && member !== null) attempt(() => (look.cgroupFd = openSync(`${member}/cgroup`, 'r')));
   return look;
