@@ -8,7 +8,8 @@ export type Actor = {
   in: Map<string, Space>;
   /** By descriptor. */
   open: Map<number, Space>;
-  thread: { tid: number; space: Space } | null;
+  /** Where it is: it began in its process's, which may have moved since. */
+  thread: { tid: number; in: Map<string, Space> } | null;
   /** Made a user namespace of its own: what is outside is out of reach. */
   confined: boolean;
 };
@@ -36,7 +37,8 @@ export function pictureOf(model: Model): Picture {
       if (!told.has(space)) hold(space, `fd ${pid} ${fd}`);
       told.add(space);
     }
-    if (thread !== null) hold(thread.space, `thread ${thread.tid}`);
+    // Only where it is elsewhere than its process is a thread told of.
+    for (const [type, space] of thread?.in ?? []) if (where.get(type) !== space) hold(space, `thread ${thread?.tid}`);
   }
   for (const [path, space] of model.mounts) hold(space, `mount ${path}`);
   for (const space of model.spaces)

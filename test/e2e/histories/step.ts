@@ -80,7 +80,7 @@ async function startThread(stage: Stage, number: number, actor: Actor, type: Typ
   if (answer === null || space === undefined) throw new Error('a thread cannot make its namespace');
   space.owner = actor.in.get('user') ?? null;
   stage.model.spaces.push(space);
-  actor.thread = { tid: Number(answer[0]), space };
+  actor.thread = { tid: Number(answer[0]), in: new Map([...actor.in, [type, space]]) };
 }
 
 async function hold(
