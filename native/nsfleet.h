@@ -2,7 +2,8 @@
  * libnsfleet's ABI: the one door between TypeScript and the kernel calls that Node has not.
  *
  * Every function returns 0 or -errno and, when it fails, fills the struct nsf_error that it was given with the step
- * that failed. All memory belongs to the caller. Nothing here prints, exits, allocates with malloc or keeps a global.
+ * that failed. All memory belongs to the caller. Nothing here prints, exits or allocates with malloc, and the only
+ * global is visitor.c's list of children that a hostile file system keeps from ending.
  * File descriptors that are handed out are close-on-exec and belong to the caller.
  *
  * native/layout.ts repeats these layouts; binding.ts compares both at load (nsf_layout) and refuses a library that

@@ -1,5 +1,6 @@
 /** Opens a namespace by a way that somebody else may turn elsewhere meanwhile. */
-import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readlinkSync } from 'node:fs';
+import { parseMountinfo } from '../mount-table.ts';
 import type { Way } from './way.ts';
 
 /** open(2); the same number on every architecture that Node runs on. */
@@ -14,10 +15,18 @@ export function openWay({ path, namespace: { type, inode } }: Pick<Way, 'path' |
   try {
     const own = `/proc/self/fd/${held}`;
     const found = readlinkSync(own);
-    // Every other file's begins with a slash or another word (fs/d_path.c, fs/nsfs.c), so nobody can fake it.
-    if (found !== `${type}:[${inode}]`) throw new Error(`there is something else by now: ${JSON.stringify(found.slice(0, 100))}`);
+    const name = `${type}:[${inode}]`;
+    // Every other file's begins with a slash or another word (fs/d_path.c, fs/nsfs.c), so nobody can fake it. A mounted one shows its path instead.
+    if (found !== name && !isMountOf(held, name)) throw new Error(`there is something else by now: ${JSON.stringify(found.slice(0, 100))}`);
     return openSync(own, constants.O_RDONLY);
   } finally {
     closeSync(held);
   }
+}
+
+/** Is what is open the root of a mount of that namespace? Asked of procfs alone: a stat(2) of what stands there may never be answered. */
+function isMountOf(held: number, name: string): boolean {
+  const mountId = Number(/^mnt_id:\t([0-9]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${held}`, 'latin1'))?.[1]);
+  const mount = parseMountinfo(readFileSync('/proc/self/mountinfo')).find((row) => row.mountId === mountId);
+  return mount?.fsType === 'nsfs' && mount.root === name;
 }
