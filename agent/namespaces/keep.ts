@@ -1,6 +1,7 @@
 /** `ns create` and `ns attach`: namespaces on files. The shim makes and mounts, all or nothing (native/shim/keep.c). */
 import { existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { Fd } from '#native/handles.ts';
 import { errnoName } from '#native/native-error.ts';
 import type { KeepRequest, KeptNamespace, KeptType, NamedNamespace } from '#shared/act.ts';
@@ -140,8 +141,20 @@ export function forgetName({ others }: KeptDirectories, name: string): void {
 /** Where nothing is kept any more, nothing stays mounted. ip-netns(8) makes its directory anew when it needs it. */
 export async function releaseEmpty(parts: KeepParts): Promise<void> {
   const { netns, others } = parts.directories;
-  const words = [netns, others].flatMap((directory) => (isEmpty(directory) ? ['release', directory] : []));
-  if (words.length > 0) await runKeep(parts, words, null, 'release mount points', words.join(' '));
+  const empty = [netns, others].filter(isEmpty);
+  if (empty.length === 0) return;
+  const words = empty.flatMap((directory) => ['release', directory]);
+  await runKeep(parts, words, null, 'release mount points', words.join(' '));
+  for (const directory of empty) removeEmpty(directory);
+  if (empty.includes(others)) removeEmpty(dirname(others));
+}
+
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Somebody keeps something there again, or mounts on it still.
+  }
 }
 
 function isEmpty(directory: string): boolean {
