@@ -116,7 +116,7 @@ describe('questions to hosts', () => {
       const shell = readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8').trim();
       const pids = await fleet.cli(['pid', 'translate', shell, '--host', fleet.hostIds[0] ?? '']);
       assert.equal(pids.code, 0, pids.stderr);
-      assert.match(pids.stdout, /^ +PID +NS KEY\n *[0-9]+ .*\n +1 .*\n$/);
+      assert.match(pids.stdout, /^ *PID +NS KEY\n *[0-9]+ .*\n *1 .*\n$/);
     } finally {
       holder.stdin.end();
       await once(holder, 'exit');
