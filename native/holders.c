@@ -2,18 +2,17 @@
 
 #include "error.h"
 #include "owned_fd.h"
+#include "proc_list.h"
 #include "proc_stat.h"
 #include "proc_text.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 /* Directory links of procfs: "." and "..", then one for each thread in /proc/<pid>/task (fs/proc/base.c, proc_task_getattr). */
 #define TASK_LINKS 2
-#define ENTRY_BYTES_MAX 64 /* of an entry whose name is a number */
 
 int32_t nsf_entry_number(const char *name) {
     int32_t number = 0;
@@ -22,30 +21,6 @@ int32_t nsf_entry_number(const char *name) {
             __builtin_add_overflow(number, *name - '0', &number))
             return -1;
     return number;
-}
-
-int nsf_each_number(struct nsf_search *search, struct nsf_place *place, int dir, nsf_entry each, int *refused) {
-    char entries[16384] __attribute__((aligned(8)));
-    for (;;) {
-        long bytes = syscall(SYS_getdents64, dir, entries, sizeof entries);
-        if (bytes < 0)
-            *refused = errno;
-        if (bytes <= 0)
-            return 0;
-        long room = (long)sizeof entries - bytes;
-        for (long at = 0; at < bytes;) {
-            const struct linux_dirent64 *entry = (const struct linux_dirent64 *)(void *)(entries + at);
-            at += entry->d_reclen;
-            if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
-                continue;
-            int result = each(search, place, dir, entry->d_name);
-            if (result != 0)
-                return result < 0 ? result : 0;
-        }
-        /* procfs goes on until an entry does not fit: no need to ask for what comes after the last. */
-        if (room >= ENTRY_BYTES_MAX)
-            return 0;
-    }
 }
 
 /* Who it is, read when there is something to say of it. False if it has ended. */
@@ -175,34 +150,15 @@ static int search_process(struct nsf_search *search, const char *name) {
     return result;
 }
 
-/* As in a scan: by a hash of the pid and not by its place in the list. */
-static int is_mine(const char *name, uint32_t part, uint32_t parts) {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    if (parts == 1)
-        return 1;
-    for (; *name; name++)
-        hash = (hash ^ (uint8_t)*name) * 16777619u;
-    return (hash >> 8) % parts == part;
-}
-
 static int search_all(struct nsf_search *search, uint32_t part, uint32_t parts, struct nsf_error *error) {
-    char entries[32768] __attribute__((aligned(8)));
-    for (;;) {
-        long bytes = syscall(SYS_getdents64, search->proc, entries, sizeof entries);
-        if (bytes < 0)
-            return nsf_fail_errno(error, "read_proc", NULL);
-        if (bytes == 0)
-            return 0;
-        for (long at = 0; at < bytes;) {
-            const struct linux_dirent64 *entry = (const struct linux_dirent64 *)(void *)(entries + at);
-            at += entry->d_reclen;
-            if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_mine(entry->d_name, part, parts))
-                continue;
-            int result = search_process(search, entry->d_name);
-            if (result < 0)
-                return nsf_fail(error, -result, "search_process", entry->d_name);
-        }
+    struct nsf_list list;
+    nsf_list_start(&list, search->proc);
+    for (const char *name; (name = nsf_list_next(&list));) {
+        int result = nsf_is_in_part(name, part, parts) ? search_process(search, name) : 0;
+        if (result < 0)
+            return nsf_fail(error, -result, "search_process", name);
     }
+    return list.errnum == 0 ? 0 : nsf_fail(error, list.errnum, "read_proc", NULL);
 }
 
 static int search_some(struct nsf_search *search, const int32_t *pids, uint32_t count, struct nsf_error *error) {

@@ -36,21 +36,6 @@ struct nsf_place {
     uint64_t start_ticks;
 };
 
-struct linux_dirent64 {
-    uint64_t d_ino;
-    int64_t d_off;
-    unsigned short d_reclen;
-    unsigned char d_type;
-    char d_name[];
-};
-
-/*
- * Calls EACH for every entry of DIR whose name begins with a digit, until one returns other than 0; what is less is handed on. ERROR of the listing:
- * *refused.
- */
-typedef int (*nsf_entry)(struct nsf_search *search, struct nsf_place *place, int dir, const char *name);
-int nsf_each_number(struct nsf_search *search, struct nsf_place *place, int dir, nsf_entry each, int *refused);
-
 /* The number of a directory entry, or -1. */
 int32_t nsf_entry_number(const char *name);
 

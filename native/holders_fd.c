@@ -2,6 +2,7 @@
 
 #include "ns_link.h"
 #include "owned_fd.h"
+#include "proc_list.h"
 #include "proc_text.h"
 
 #include <stdio.h>
@@ -74,7 +75,7 @@ static int is_tun(int dir, const char *name, const char *text, ssize_t bytes) {
            makedev(about.stx_rdev_major, about.stx_rdev_minor) == TUN_DEVICE;
 }
 
-/* Reads the link only: what it leads to is opened when the text says that it is a namespace. */
+/* Reads the link only: what it leads to is opened when the text says that it is a namespace. 1: the rest is not worth a look. */
 static int search_descriptor(struct nsf_search *search, struct nsf_place *place, int dir, const char *name) {
     char text[64];
     uint64_t inode;
@@ -96,9 +97,12 @@ static int search_descriptor(struct nsf_search *search, struct nsf_place *place,
 }
 
 int nsf_search_descriptors(struct nsf_search *search, struct nsf_place *place, int dir) {
-    int refused = 0;
-    int result = nsf_each_number(search, place, dir, search_descriptor, &refused);
-    if (refused)
-        nsf_finding_hide(&search->found, NSF_HIDDEN_FD, refused);
-    return result;
+    struct nsf_list list;
+    int result = 0;
+    nsf_list_start(&list, dir);
+    for (const char *name; result == 0 && (name = nsf_list_next(&list));)
+        result = search_descriptor(search, place, dir, name);
+    if (list.errnum != 0)
+        nsf_finding_hide(&search->found, NSF_HIDDEN_FD, list.errnum);
+    return result < 0 ? result : 0;
 }

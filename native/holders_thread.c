@@ -3,6 +3,7 @@
 #include "ns_link.h"
 #include "nsfs.h"
 #include "owned_fd.h"
+#include "proc_list.h"
 
 #include <linux/kcmp.h>
 #include <stdio.h>
@@ -25,7 +26,6 @@ struct threads {
     int32_t like; /* whose namespaces and descriptors are known already; 0: nobody's yet, the first thread has ended */
 };
 
-/* The place comes first, so that what nsf_each_number hands on is both. */
 struct thread_place {
     struct nsf_place base;
     struct threads threads;
@@ -110,8 +110,8 @@ static int search_own_table(struct nsf_search *search, struct thread_place *plac
     return result;
 }
 
-static int search_thread(struct nsf_search *search, struct nsf_place *base, int task, const char *name) {
-    struct thread_place *place = (struct thread_place *)(void *)base;
+static int search_thread(struct nsf_search *search, struct thread_place *place, int task, const char *name) {
+    struct nsf_place *base = &place->base;
     int32_t tid = nsf_entry_number(name);
     if (tid == base->pid)
         return 0;
@@ -128,7 +128,8 @@ static int search_thread(struct nsf_search *search, struct nsf_place *base, int 
 
 int nsf_search_threads(struct nsf_search *search, struct nsf_place *base) {
     struct thread_place place = {.base = *base};
-    int refused = 0;
+    struct nsf_list list;
+    int result = 0;
     NSF_OWNED_FD task = openat(base->dir, "../task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (task < 0) {
         nsf_finding_hide(&search->found, NSF_HIDDEN_THREAD, errno);
@@ -147,8 +148,10 @@ int nsf_search_threads(struct nsf_search *search, struct nsf_place *base) {
         if (links[at] == NSF_NET) /* it has left all its namespaces, and the others are there yet */
             place.threads.like = 0;
     }
-    int result = nsf_each_number(search, &place.base, task, search_thread, &refused);
-    if (refused)
-        nsf_finding_hide(&search->found, NSF_HIDDEN_THREAD, refused);
+    nsf_list_start(&list, task);
+    for (const char *name; result == 0 && (name = nsf_list_next(&list));)
+        result = search_thread(search, &place, task, name);
+    if (list.errnum != 0)
+        nsf_finding_hide(&search->found, NSF_HIDDEN_THREAD, list.errnum);
     return result;
 }

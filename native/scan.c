@@ -1,23 +1,14 @@
 #include "error.h"
 #include "owned_fd.h"
+#include "proc_list.h"
 #include "proc_stat.h"
 #include "scan_process.h"
 
 #include <fcntl.h>
-#include <linux/types.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 #define ROWS_MAX (1u << 24) /* keeps every size below in 32 bits of rows; a kernel has at most 2^22 pids */
-
-struct linux_dirent64 {
-    __u64 d_ino;
-    __s64 d_off;
-    unsigned short d_reclen;
-    unsigned char d_type;
-    char d_name[];
-};
 
 static uint64_t align8(uint64_t bytes) {
     return (bytes + 7) & ~(uint64_t)7;
@@ -37,16 +28,6 @@ uint32_t nsf_pin_limit(uint32_t parts) {
         return 0;
     uint64_t share = limit.rlim_cur / 4 / parts;
     return share > ROWS_MAX ? ROWS_MAX : (uint32_t)share;
-}
-
-/* By a hash of the pid and not by its place in the list, which changes while another thread reads it, too. */
-static int is_mine(const char *name, uint32_t part, uint32_t parts) {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    if (parts == 1)
-        return 1;
-    for (; *name; name++)
-        hash = (hash ^ (uint8_t)*name) * 16777619u;
-    return (hash >> 8) % parts == part;
 }
 
 void nsf_scan_lay_out(struct nsf_walk *scan, void *buffer, uint32_t process_max, uint32_t namespace_max) {
@@ -78,23 +59,14 @@ void nsf_scan_lay_out(struct nsf_walk *scan, void *buffer, uint32_t process_max,
 }
 
 static int walk(struct nsf_walk *scan, uint32_t part, uint32_t parts, struct nsf_error *error) {
-    char entries[32768] __attribute__((aligned(8)));
-    for (;;) {
-        long bytes = syscall(SYS_getdents64, scan->proc, entries, sizeof entries);
-        if (bytes < 0)
-            return nsf_fail_errno(error, "read_proc", NULL);
-        if (bytes == 0)
-            return 0;
-        for (long at = 0; at < bytes;) {
-            const struct linux_dirent64 *entry = (const struct linux_dirent64 *)(void *)(entries + at);
-            at += entry->d_reclen;
-            if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_mine(entry->d_name, part, parts))
-                continue;
-            int result = nsf_scan_process(scan, entry->d_name, error);
-            if (result < 0)
-                return result;
-        }
+    struct nsf_list list;
+    nsf_list_start(&list, scan->proc);
+    for (const char *name; (name = nsf_list_next(&list));) {
+        int result = nsf_is_in_part(name, part, parts) ? nsf_scan_process(scan, name, error) : 0;
+        if (result < 0)
+            return result;
     }
+    return list.errnum == 0 ? 0 : nsf_fail(error, list.errnum, "read_proc", NULL);
 }
 
 int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max, void *buffer,
