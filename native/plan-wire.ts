@@ -49,6 +49,7 @@ const opNumbers: Record<PlanOperationName, number> = {
   session_keyring: 26,
   rlimit: 27,
   umask: 28,
+  seccomp: 29,
 };
 
 /** enum plan_flag */
@@ -77,7 +78,8 @@ type Fields = {
   gid?: number | null;
   a?: number | bigint;
   b?: number | bigint;
-  strings?: string[];
+  /** Bytes only where plan.h's shape says so. */
+  strings?: (string | Uint8Array)[];
 };
 
 /** procfs, devpts and mqueue hold nothing that may be executed or opened as a device. */
@@ -138,6 +140,8 @@ function fieldsOf(operation: PlanOperation): Fields {
       return { a: operation.value ? 1 : 0 };
     case 'rlimit':
       return { mode: rlimitNumbers[operation.resource], a: operation.soft, b: operation.hard ?? noLimit };
+    case 'seccomp':
+      return { strings: [operation.profile, Buffer.from(operation.program, 'base64')] };
     case 'umask':
       return { mode: operation.mask };
     case 'propagation':
@@ -208,6 +212,13 @@ class Wire {
     this.#length = at + 4 + length + 1;
   }
 
+  bytes(value: Uint8Array): void {
+    this.u32(value.length);
+    const at = this.#reserve(value.length + 1);
+    this.#bytes.set(value, at);
+    this.#bytes[at + value.length] = 0;
+  }
+
   /** All that was written, its length put at offset 8. */
   finish(): Uint8Array {
     this.#view.setUint32(8, this.#length, true);
@@ -269,5 +280,8 @@ function encodeOperation(wire: Wire, operation: PlanOperation): void {
   wire.u32(gid ?? noId);
   wire.u64(a);
   wire.u64(b);
-  for (const value of strings) wire.string(value);
+  for (const value of strings) {
+    if (typeof value === 'string') wire.string(value);
+    else wire.bytes(value);
+  }
 }

@@ -6,7 +6,7 @@
  *            uid maps u16 · gid maps u16 · operations u16 · argv u16 · env u16 · 0 u16
  *   maps     inside u32 · outside u32 · count u32            (uid maps, then gid maps)
  *   op       op u16 · side u8 · strings u8 · flags u32 · slot i32 · mode u32 · uid u32 · gid u32 · a u64 · b u64, then its strings
- *   strings  length u32 · bytes (no NUL among them) · NUL
+ *   strings  length u32 · bytes (no NUL among them, but for a filter's program) · NUL
  *   tail     argv strings · env strings · cwd string; the buffer ends there exactly
  * The encoder is native/plan-wire.ts; both sides must change together, with PLAN_VERSION. */
 #ifndef NSFLEET_PLAN_H
@@ -32,7 +32,7 @@ enum plan_op_type {
     OP_TREE = 1, OP_OVERLAY, OP_STATE_MKDIR, OP_PROPAGATION, OP_ROOT, OP_TMPFS, OP_ATTACH, OP_PROC, OP_DEVPTS, OP_MQUEUE,
     OP_MKDIR, OP_SYMLINK, OP_FILE, OP_MASK, OP_READONLY, OP_PIVOT_ROOT, OP_REMOUNT_READONLY, OP_HOSTNAME, OP_DOMAINNAME,
     OP_LOOPBACK_UP, OP_UNSHARE, OP_SYSCTL, OP_DUMPABLE, OP_NO_NEW_PRIVS, OP_DROP_CAPABILITIES, OP_SESSION_KEYRING,
-    OP_RLIMIT, OP_UMASK, OP_COUNT
+    OP_RLIMIT, OP_UMASK, OP_SECCOMP, OP_COUNT
 };
 
 enum plan_flag {

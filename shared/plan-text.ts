@@ -1,6 +1,9 @@
 /** A plan as text for people: what `--dry-run` prints. */
 import type { Plan, PlanIdMap, PlanOperation } from './plan.ts';
 
+/** struct sock_filter */
+const filterInstructionBytes = 8;
+
 /**
  * Numbered lines, the numbers being those that the shim's errors name (`failed … <operation> …`).
  *
@@ -82,6 +85,8 @@ function formatSubject(operation: PlanOperation): string {
       return operation.value ? '1' : '0';
     case 'rlimit':
       return `${operation.resource} ${operation.soft}${operation.hard === null ? '' : ` hard ${operation.hard}`}`;
+    case 'seccomp':
+      return `${quote(operation.profile)} (${Buffer.from(operation.program, 'base64').length / filterInstructionBytes} instructions)`;
     case 'umask':
       return octal(operation.mask);
     case 'propagation':

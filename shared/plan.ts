@@ -10,8 +10,8 @@
 import { z } from 'zod';
 import { NamespaceType } from './namespace.ts';
 
-/** The shim's limits (native/plan.h). */
-export const planLimits = { operations: 256, slots: 64, maps: 8, sizeBytes: 1_048_576 } as const;
+/** The shim's limits (native/plan.h), and the kernel's: 4,096 instructions a filter. */
+export const planLimits = { operations: 256, slots: 64, maps: 8, sizeBytes: 1_048_576, filterBytes: 32_768 } as const;
 
 const text = z.string().regex(/^[^\0]*$/, 'text without NUL');
 const path = text.regex(/^\//, 'an absolute path').max(4095);
@@ -136,6 +136,18 @@ const operations = [
     })
     .describe('setrlimit(2); never above the hard limit that is there'),
   z.strictObject({ op: z.literal('umask'), side: inner, mask: z.int().min(0).max(0o777) }).describe('umask(2)'),
+  z
+    .strictObject({
+      op: z.literal('seccomp'),
+      side: inner,
+      profile: text.max(64).describe('whose program it is'),
+      program: z
+        .base64()
+        .min(1)
+        .max(planLimits.filterBytes * 2)
+        .describe('struct sock_filter[], classic BPF'),
+    })
+    .describe('seccomp(2): what system calls do, from right before the execve on; PID 1 is bound by it too'),
 ] as const;
 
 export const PlanOperation = z.discriminatedUnion('op', operations);

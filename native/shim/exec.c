@@ -1,6 +1,7 @@
 #include "exec.h"
 
 #include "caps.h"
+#include "filter.h"
 #include "signals.h"
 #include "sys.h"
 #include "text.h"
@@ -94,6 +95,6 @@ void exec_command(const struct plan *plan, int report, int flags) {
         fail(&failure, result, -1, "death_signal", "-");
     else if ((result = enter_directory(plan->cwd)) < 0) fail(&failure, result, -1, "cwd", plan->cwd);
     else if ((result = sys_close_range(REPORT_FD + 1)) < 0) fail(&failure, result, -1, "close_range", "-");
-    else fail(&failure, search_and_execute(plan), -1, "exec", plan->argv[0]);
+    else if (filter_install(plan, &failure) == 0) fail(&failure, search_and_execute(plan), -1, "exec", plan->argv[0]);
     exec_failed(report, &failure);
 }

@@ -10,7 +10,7 @@ enum exec_flag {
     EXEC_KEEP_CAPABILITIES = 2 /* a tool of the host's among chosen namespaces, not a command of a sandbox */
 };
 
-/* Own session, the command's ids, no capability, its directory, no descriptor but 0, 1, 2: then execve. Writes a struct failure
+/* Own session, the command's ids, no capability, its directory, no descriptor but 0, 1, 2, its filter: then execve. Writes a struct failure
  * to report (a close-on-exec pipe, whose closing tells of success) and exits 127 where any of it fails. */
 __attribute__((noreturn)) void exec_command(const struct plan *plan, int report, int flags);
 

@@ -2,6 +2,7 @@
 #include "caps.h"
 #include "channel.h"
 #include "exec.h"
+#include "filter.h"
 #include "interpret.h"
 #include "load.h"
 #include "prepare.h"
@@ -127,8 +128,9 @@ __attribute__((noreturn)) static void command_main(const struct plan *plan) {
 }
 
 /* Reaps until the command has ended, tells how, and ends: the kernel then kills all that is left in the PID namespace. */
-__attribute__((noreturn)) static void init_main(int command) {
+__attribute__((noreturn)) static void init_main(const struct plan *plan, int command) {
     struct message message;
+    struct failure failure;
     int status;
     memset(&message, 0, sizeof message);
     message.type = MESSAGE_EXITED;
@@ -138,6 +140,7 @@ __attribute__((noreturn)) static void init_main(int command) {
     sys_close(2);
     sys_close(INIT_REPORT_FD);
     if (caps_set(0) < 0) sys_exit(1);
+    if (filter_install(plan, &failure) < 0) give_up(INIT_CHANNEL_FD, &failure);
     for (;;) {
         int pid = SYS(SYS_wait4, -1, &status, 0, NULL);
         if (pid == -ECHILD) sys_exit(1);
@@ -179,5 +182,5 @@ void inner_main(struct run *run, int channel, int report, const int output[LOGS]
         give_up(INIT_CHANNEL_FD, &failure);
     }
     sys_close(pidfd);
-    init_main(command);
+    init_main(plan, command);
 }

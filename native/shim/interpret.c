@@ -34,6 +34,7 @@ static int execute(struct work *work, const struct plan_op *op) {
         case OP_SESSION_KEYRING: return op_session_keyring(work, op);
         case OP_RLIMIT: return op_rlimit(work, op);
         case OP_UMASK: return op_umask(work, op);
+        case OP_SECCOMP: return op_seccomp(work, op);
     }
     return -EBADMSG;
 }

@@ -66,5 +66,6 @@ int op_drop_capabilities(struct work *work, const struct plan_op *op);
 int op_session_keyring(struct work *work, const struct plan_op *op);
 int op_rlimit(struct work *work, const struct plan_op *op);
 int op_umask(struct work *work, const struct plan_op *op);
+int op_seccomp(struct work *work, const struct plan_op *op);
 
 #endif

@@ -10,6 +10,7 @@ struct cursor {
 };
 
 enum { HOST = 1, INNER = 2, BOTH = 3 }; /* bits of (1 << side) >> 1 */
+enum { BYTES = 4 };                     /* beside them: the last string is bytes, which may be 0 */
 
 /* What an operation of each type must look like on the wire. */
 static const struct shape {
@@ -44,6 +45,7 @@ static const struct shape {
         [OP_SESSION_KEYRING] = {"session_keyring", INNER, 0, 0},
         [OP_RLIMIT] = {"rlimit", INNER, 0, 0},
         [OP_UMASK] = {"umask", INNER, 0, 0},
+        [OP_SECCOMP] = {"seccomp", INNER | BYTES, 2, 0},
 };
 
 const char *plan_op_name(unsigned op) {
@@ -67,11 +69,11 @@ static uint64_t number(struct cursor *c, size_t size) {
     return value;
 }
 
-static const char *string(struct cursor *c, uint32_t *length) {
+static const char *string(struct cursor *c, uint32_t *length, int bytes) {
     uint32_t n = (uint32_t)number(c, 4);
     const unsigned char *start = c->at;
     if (length != NULL) *length = n;
-    if (c->broken || n >= (size_t)(c->end - start) || start[n] != 0 || memchr(start, 0, n) != NULL) {
+    if (c->broken || n >= (size_t)(c->end - start) || start[n] != 0 || (!bytes && memchr(start, 0, n) != NULL)) {
         c->broken = 1;
         return "";
     }
@@ -110,7 +112,7 @@ static int decode_op(struct cursor *c, struct plan_op *op) {
     if ((op->flags & ~(uint32_t)PF_ALL) != 0 || op->mode > 07777) return -EBADMSG;
     if (op->slot < -1 || op->slot >= (int32_t)PLAN_SLOTS_MAX) return -EBADMSG;
     if ((shape->slot == 0 && op->slot != -1) || (shape->slot == 1 && op->slot == -1)) return -EBADMSG;
-    for (unsigned i = 0; i < op->strings; i++) op->string[i] = string(c, &op->length[i]);
+    for (unsigned i = 0; i < op->strings; i++) op->string[i] = string(c, &op->length[i], (shape->sides & BYTES) != 0 && i + 1u == op->strings);
     return c->broken ? -EBADMSG : 0;
 }
 
@@ -143,10 +145,10 @@ int plan_decode(const void *buf, size_t len, struct plan *plan) {
     if ((result = decode_maps(&c, plan->gid_map, plan->gid_maps)) != 0) return result;
     for (unsigned i = 0; i < plan->ops; i++)
         if ((result = decode_op(&c, &plan->op[i])) != 0) return result;
-    for (unsigned i = 0; i < plan->argc; i++) plan->argv[i] = string(&c, NULL);
+    for (unsigned i = 0; i < plan->argc; i++) plan->argv[i] = string(&c, NULL, 0);
     plan->argv[plan->argc] = NULL;
-    for (unsigned i = 0; i < plan->envc; i++) plan->envp[i] = string(&c, NULL);
+    for (unsigned i = 0; i < plan->envc; i++) plan->envp[i] = string(&c, NULL, 0);
     plan->envp[plan->envc] = NULL;
-    plan->cwd = string(&c, NULL);
+    plan->cwd = string(&c, NULL, 0);
     return c.broken || c.at != c.end || plan->argv[0][0] == 0 ? -EBADMSG : 0;
 }
