@@ -40,6 +40,11 @@ const entries = {
     exit: exitCodes.usage,
     remedy: 'write a CEL expression that yields true or false, such as type == "net" && processes == 0 && age > duration("10m")',
   },
+  FILTER_TOO_SLOW: {
+    http: 422,
+    exit: exitCodes.failed,
+    remedy: 'go on after the event that the reason names, with a filter that does less: --type, --host, --sandbox and --ns cost nothing',
+  },
   EVENTS_EXPIRED: {
     http: 410,
     exit: exitCodes.failed,
