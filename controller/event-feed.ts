@@ -4,9 +4,12 @@
  */
 import type { FollowRequest } from '#shared/sockets.ts';
 import { sleep } from '#shared/async.ts';
+import { NsfleetError } from '#shared/errors.ts';
 import type { Event } from '#shared/resources.ts';
 import { chooseEvents } from './event-choice.ts';
 import type { ChosenEvents } from './event-choice.ts';
+import { createFollowerFilters } from './filter/followers.ts';
+import type { FollowerFilter } from './filter/followers.ts';
 import type { Store } from './store/client.ts';
 import { readEvents } from './store/events.ts';
 import { changeKinds } from './store/listen.ts';
@@ -24,28 +27,43 @@ const readingMax = 3;
 let reading = 0;
 const waiting: (() => void)[] = [];
 
-type Deliver = (events: readonly Event[]) => Promise<void>;
-/** Calls `deliver` with what was asked for, in order, and waits for it. Ends with the signal's reason, or the first failure. */
+/** `last`: all events up to that number were looked at; what was wanted of them is `events` and what was delivered before. */
+type Deliver = (events: readonly Event[], last: string) => Promise<void>;
+/**
+ * Calls `deliver` with what was asked for, in order, and waits for it; at first with nothing, to tell where it begins. Ends with the signal's
+ * reason, or the first failure; FILTER_TOO_SLOW names the event to resume after.
+ */
 export type Follow = (request: FollowRequest, deliver: Deliver, signal: AbortSignal) => Promise<never>;
 
 export function createFollow(store: Store): Follow {
-  return async ({ since, ...choice }, deliver, signal) => {
+  const filters = createFollowerFilters();
+  return async ({ since, filter: text, ...choice }, deliver, signal) => {
+    using filter = text === undefined ? null : filters.use(text);
     const read = await chooseEvents(store.db, choice);
     // With limit 0 all events are looked at and none is shown: `last` is the newest.
     const from = since ?? (await readEvents(store.db, { since: '0', limit: 0 })).last;
-    return feedEvents(store, read, from, deliver, signal);
+    return await feedEvents(store, read, filter, from, deliver, signal);
   };
 }
 
-async function feedEvents(store: Store, read: ChosenEvents, since: string, deliver: Deliver, signal: AbortSignal): Promise<never> {
+async function feedEvents(
+  store: Store,
+  read: ChosenEvents,
+  filter: FollowerFilter | null,
+  since: string,
+  deliver: Deliver,
+  signal: AbortSignal,
+): Promise<never> {
   let wake = Promise.withResolvers<void>();
   const endings = changeKinds.map((kind) => onChange(store, kind, () => wake.resolve()));
   try {
+    await deliver([], since);
     for (let at = since; ;) {
       signal.throwIfAborted();
       wake = Promise.withResolvers();
       const page = await inTurn(() => read(at, pageEvents));
-      if (page.events.length > 0) await deliver(page.events);
+      const wanted = filter === null ? page.events : await filter.wanted(page.events, signal).catch(resumeAfter(at));
+      if (page.last !== at) await deliver(wanted, page.last);
       at = page.last;
       if (!page.atEnd) continue;
       await sleep(restMs, signal);
@@ -56,6 +74,14 @@ async function feedEvents(store: Store, read: ChosenEvents, since: string, deliv
   } finally {
     for (const end of endings) end();
   }
+}
+
+function resumeAfter(at: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof NsfleetError) || error.code !== 'FILTER_TOO_SLOW') throw error;
+    const { code, attempted, target, reason } = error;
+    throw new NsfleetError(code, { attempted, target, reason: `${reason}; resume after event ${at}`, cause: error });
+  };
 }
 
 async function inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { TargetName } from './act.ts';
 import { Seq, TypeList, eventChoice } from './api.ts';
 import { JoinRequest } from './messages.ts';
+import { WireError } from './sandbox.ts';
 
 /**
  * WebSocket routes. The client opens with `Authorization: Bearer`, sends one text message (JSON) and then binary frames of
@@ -24,7 +25,7 @@ export const sockets = {
 
 /**
  * First message of `/v1/events/follow`. The server answers with one text message an event (JSON, the model Event), from `since` on exactly
- * once and in order. Before it closes for a reason of its own it sends `{"error": WireError}`; resume after the last event that came.
+ * once and in order. Before it closes for a reason of its own it sends a FollowEnd. Resume after its `last`, else after the last event that came.
  */
 export const FollowRequest = z.strictObject({
   since: Seq.optional().describe('events after that number; default: those that happen from now on'),
@@ -32,6 +33,13 @@ export const FollowRequest = z.strictObject({
   ...eventChoice,
 });
 export type FollowRequest = z.infer<typeof FollowRequest>;
+
+/** The last message, where the server ends it. */
+export const FollowEnd = z.object({
+  error: WireError,
+  last: Seq.optional().describe('all events up to that number were looked at, and sent where they were wanted'),
+});
+export type FollowEnd = z.infer<typeof FollowEnd>;
 
 /** RFC 6455 and its registry. After each the client may come again, except after `refused`. */
 export const followClosed = { ending: 1012, tooSlow: 1013, failed: 1011, refused: 1008 } as const;

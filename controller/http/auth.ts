@@ -12,12 +12,16 @@ export function authorize(isToken: (guess: string) => boolean): (request: Fastif
     const fields = { attempted: 'call', target: `${request.method} ${pathOf(request)}` };
     const header = request.headers.authorization;
     if (header === undefined) throw new NsfleetError('TOKEN_MISSING', { ...fields, reason: 'the request has no Authorization header' });
-    const match = /^bearer +([\x21-\x7e]+) *$/i.exec(header);
-    if (match === null) throw new NsfleetError('TOKEN_MISSING', { ...fields, reason: 'its Authorization header is not `Bearer <token>`' });
-    if (!isToken(match[1] ?? ''))
-      throw new NsfleetError('TOKEN_WRONG', { ...fields, reason: 'this token is not the one of this controller' });
+    const token = tokenOf(request);
+    if (token === null) throw new NsfleetError('TOKEN_MISSING', { ...fields, reason: 'its Authorization header is not `Bearer <token>`' });
+    if (!isToken(token)) throw new NsfleetError('TOKEN_WRONG', { ...fields, reason: 'this token is not the one of this controller' });
     if (request.ws) refuseForeignOrigin(request);
   };
+}
+
+/** What `Authorization: Bearer …` names; null where the header is missing or another. */
+export function tokenOf({ headers: { authorization = '' } }: FastifyRequest): string | null {
+  return /^bearer +([\x21-\x7e]+) *$/i.exec(authorization)?.[1] ?? null;
 }
 
 /** A page of another site must not open a WebSocket with what a browser knows; programs send no Origin. */

@@ -2,16 +2,20 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { FollowRequest, followClosed, sockets } from '#shared/sockets.ts';
+import type { FollowEnd } from '#shared/sockets.ts';
 import { deadline } from '#shared/async.ts';
 import { NsfleetError, issuesText } from '#shared/errors.ts';
 import type { Event } from '#shared/resources.ts';
 import type { Follow } from '../event-feed.ts';
 import type { Metrics } from '../metrics.ts';
+import { tokenOf } from './auth.ts';
 import { toNsfleetError } from './failure.ts';
 import { refusePlainHttp } from './streams.ts';
 
 /** Each costs a page of events in memory, and a query when something happens. */
 const followersMax = 500;
+/** With one token: whoever has it cannot keep out those with another. */
+const perTokenMax = 100;
 const firstMessageMs = 10_000;
 /** A client that takes nothing for so long does not keep up. */
 const takesMs = 30_000;
@@ -19,7 +23,7 @@ const takesMs = 30_000;
 const pingIntervalMs = 15_000;
 
 export function addFollow(app: FastifyInstance, follow: Follow, metrics: Metrics, ending: AbortSignal): void {
-  let open = 0;
+  const enter = createPlaces();
   const { path, summary } = sockets.eventFollow;
   app.route({
     method: 'GET',
@@ -30,7 +34,8 @@ export function addFollow(app: FastifyInstance, follow: Follow, metrics: Metrics
       description:
         'A WebSocket. The client’s first message is JSON: {since?, types?, host?, sandbox?, namespace?, filter?}, as the query of GET /v1/events. ' +
         'Then every event comes as one text message, in order and exactly once; resume with the seq of the last one. Close codes: 1012 the controller ends, ' +
-        '1013 too slow, 1011 failed, 1008 refused; before the last two comes {"error": …}.',
+        '1013 too slow, 1011 failed, 1008 refused; before the last two comes {"error": …, "last"?: "…"}: all events up to `last` were looked at, so ' +
+        'resume with that.',
       tags: ['events'],
       security: [{ bearer: [] }],
     },
@@ -38,23 +43,56 @@ export function addFollow(app: FastifyInstance, follow: Follow, metrics: Metrics
     wsHandler: (socket, request) => {
       const gone = new AbortController();
       const over = AbortSignal.any([gone.signal, ending]);
-      open += 1;
+      const place = enter(tokenOf(request) ?? '');
       metrics.streams.inc({ kind: 'events' });
       const stopPinging = keepAlive(socket);
       socket.once('close', () => {
-        open -= 1;
+        place.leave();
         metrics.streams.dec({ kind: 'events' });
         stopPinging();
         gone.abort(new NsfleetError('UNAVAILABLE', { attempted: 'follow', target: 'events', reason: 'the client went away' }));
       });
-      const serving = open > followersMax ? Promise.reject(tooMany()) : serve(socket, follow, over);
-      serving.catch((error: unknown) => endWith(socket, error, request, ending));
+      const progress: Progress = { last: undefined };
+      const serving = place.refusal === null ? serve(socket, follow, over, progress) : Promise.reject(place.refusal);
+      serving.catch((error: unknown) => endWith(socket, error, progress, request, ending));
     },
   });
 }
 
-async function serve(socket: WebSocket, follow: Follow, over: AbortSignal): Promise<never> {
-  return follow(await firstMessage(socket, over), (events) => send(socket, events, over), over);
+type Place = { refusal: NsfleetError | null; leave(): void };
+
+function createPlaces(): (token: string) => Place {
+  let open = 0;
+  const byToken = new Map<string, number>();
+  return (token) => {
+    const others = byToken.get(token) ?? 0;
+    let refusal: NsfleetError | null = null;
+    if (open >= followersMax) refusal = tooMany('UNAVAILABLE', `${followersMax} follow this controller already`);
+    else if (others >= perTokenMax) refusal = tooMany('RATE_LIMITED', `${perTokenMax} follow this controller with this token already`);
+    open += 1;
+    byToken.set(token, others + 1);
+    return {
+      refusal,
+      leave() {
+        open -= 1;
+        const left = (byToken.get(token) ?? 0) - 1;
+        if (left > 0) byToken.set(token, left);
+        else byToken.delete(token);
+      },
+    };
+  };
+}
+
+/** `last`: all events up to that one were looked at and sent. */
+type Progress = { last: string | undefined };
+
+async function serve(socket: WebSocket, follow: Follow, over: AbortSignal, progress: Progress): Promise<never> {
+  const request = await firstMessage(socket, over);
+  const deliver: Parameters<Follow>[1] = async (events, last) => {
+    await send(socket, events, over);
+    progress.last = last;
+  };
+  return follow(request, deliver, over);
 }
 
 async function firstMessage(socket: WebSocket, over: AbortSignal): Promise<FollowRequest> {
@@ -84,6 +122,7 @@ async function firstMessage(socket: WebSocket, over: AbortSignal): Promise<Follo
 
 /** Resolves when the socket has passed the events on to the system, so that no more than a page waits in memory. */
 async function send(socket: WebSocket, events: readonly Event[], over: AbortSignal): Promise<void> {
+  if (events.length === 0) return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   for (const [at, event] of events.entries()) {
     over.throwIfAborted();
@@ -96,7 +135,7 @@ async function send(socket: WebSocket, events: readonly Event[], over: AbortSign
   });
 }
 
-function endWith(socket: WebSocket, error: unknown, request: FastifyRequest, ending: AbortSignal): void {
+function endWith(socket: WebSocket, error: unknown, { last }: Progress, request: FastifyRequest, ending: AbortSignal): void {
   if (socket.readyState !== socket.OPEN) return;
   if (ending.aborted) return socket.close(followClosed.ending, 'this controller ends: resume at another');
   const known = toNsfleetError(error, request);
@@ -106,7 +145,7 @@ function endWith(socket: WebSocket, error: unknown, request: FastifyRequest, end
     setTimeout(() => socket.terminate(), 1000).unref();
     return;
   }
-  socket.send(JSON.stringify({ error: known.toWire() }));
+  socket.send(JSON.stringify({ error: known.toWire(), last } satisfies FollowEnd));
   socket.close(known.httpStatus < 500 ? followClosed.refused : followClosed.failed, known.code);
 }
 
@@ -124,7 +163,6 @@ function keepAlive(socket: WebSocket): () => void {
   return () => clearInterval(pinger);
 }
 
-function tooMany(): NsfleetError {
-  const reason = `${followersMax} follow this controller already`;
-  return new NsfleetError('UNAVAILABLE', { attempted: 'follow', target: 'events', reason });
+function tooMany(code: 'UNAVAILABLE' | 'RATE_LIMITED', reason: string): NsfleetError {
+  return new NsfleetError(code, { attempted: 'follow', target: 'events', reason, remedy: 'end followers that nobody reads, then repeat' });
 }

@@ -3,8 +3,7 @@
  * and none repeated. That there was a break is told on standard error.
  */
 import type { RawData, WebSocket } from 'ws';
-import { ErrorBody } from '#shared/api.ts';
-import { followClosed, sockets } from '#shared/sockets.ts';
+import { FollowEnd, followClosed, sockets } from '#shared/sockets.ts';
 import type { FollowRequest } from '#shared/sockets.ts';
 import { NsfleetError, errorText, fromWire, issuesText } from '#shared/errors.ts';
 import { printable } from '#shared/escape.ts';
@@ -94,7 +93,7 @@ function readEvent(data: RawData, path: string): Event {
   const value = parseJson(Buffer.isBuffer(data) ? data.toString('utf8') : '');
   const event = Event.safeParse(value);
   if (event.success) return event.data;
-  const refusal = ErrorBody.safeParse(value);
+  const refusal = FollowEnd.safeParse(value);
   if (refusal.success) throw fromWire(refusal.data.error);
   throw new NsfleetError('MESSAGE_MALFORMED', {
     attempted: 'read from',

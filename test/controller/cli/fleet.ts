@@ -60,7 +60,8 @@ export async function startFleet(dirs: TestDirectories): Promise<Fleet> {
     answers: recorded(answersOf(fleet), fleet),
     streams: { exec: sandboxes.exec, join: sandboxes.join, logs: sandboxes.logs },
     follow: async ({ since = '0' }, deliver, signal) => {
-      await deliver(fleet.events.filter((event) => BigInt(event.seq) > BigInt(since)));
+      const after = fleet.events.filter((event) => BigInt(event.seq) > BigInt(since));
+      await deliver(after, after.at(-1)?.seq ?? since);
       return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
     },
     isToken: tokenChecker(token),

@@ -2,15 +2,20 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import websocket from '@fastify/websocket';
+import fastify from 'fastify';
 import { WebSocket } from 'ws';
 import { openStore, transact } from '#controller/store/client.ts';
 import { appendEvents, readEvents } from '#controller/store/events.ts';
 import type { Store } from '#controller/store/client.ts';
+import { addFollow } from '#controller/http/follow.ts';
+import { createMetrics } from '#controller/metrics.ts';
 import { createFollow } from '#controller/event-feed.ts';
 import { followClosed, sockets } from '#shared/sockets.ts';
 import type { FollowRequest } from '#shared/sockets.ts';
 import type { Event } from '#shared/resources.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestController, testLog } from '../running.ts';
 import type { TestController } from '../running.ts';
@@ -135,6 +140,66 @@ test('from now on, of chosen types, hosts and by filter; what is asked wrongly i
   }
   const { status } = await controller.client.raw(sockets.eventFollow.path);
   assert.equal(status, 400, 'no upgrade');
+});
+
+test('a filter that is too slow ends its follower, which can resume exactly', async () => {
+  await using controller = await startTestController(temporaryDirectories());
+  const { store } = controller.context;
+  await write(store, [{ type: 'test.a', detail: { list: [], text: '' } }]);
+  // The first page ends here: the slow event is in the next.
+  const { last: before } = await readEvents(store.db, { since: '0', limit: 0 });
+  const list = Array.from({ length: 200 }, (_, at) => `n${at}`);
+  await write(store, [{ type: 'test.b' }, { type: 'test.slow', detail: { list, text: 'a'.repeat(100_000) } }, { type: 'test.c' }]);
+  const joined = Array(60).fill('detail.text').join(' + ');
+  const filter = `!has(detail.list) || detail.list.all(a, detail.list.all(b, !(${joined}).contains("z" + a + b)))`;
+  const messages = await hear(controller, { since: before, types: 'test.', filter }, () => false);
+  const [{ error, last }] = messages as [{ error: { code: string; reason: string }; last: string }];
+  assert.deepEqual([messages.length, error.code, last], [1, 'FILTER_TOO_SLOW', before]);
+  assert.match(error.reason, new RegExp(`resume after event ${before}$`));
+  const rest = (await hear(controller, { since: last, types: 'test.' }, (all) => all.length === 3)) as Event[];
+  assert.deepEqual(
+    rest.map(({ type }) => type),
+    ['test.b', 'test.slow', 'test.c'],
+  );
+});
+
+test('whoever has one token cannot keep out those with another', { timeout: 60_000 }, async () => {
+  const ending = new AbortController();
+  const app = fastify();
+  fileResources.defer(() => app.close());
+  await app.register(websocket);
+  addFollow(
+    app,
+    (_request, _deliver, signal) => once(signal, 'abort').then(() => Promise.reject(signal.reason)),
+    createMetrics(),
+    ending.signal,
+  );
+  const address = await app.listen({ host: '127.0.0.1', port: 0 });
+  const sockets: WebSocket[] = [];
+  /** The code of what it is told before it is closed. */
+  const refused = async (token: string) => {
+    const socket = open(address, token, {});
+    sockets.push(socket);
+    const [data] = (await once(socket, 'message')) as [Buffer];
+    return (JSON.parse(data.toString('utf8')) as { error: { code: string } }).error.code;
+  };
+  const enter = async (token: string) => {
+    const socket = open(address, token, {});
+    sockets.push(socket);
+    await once(socket, 'open');
+    return socket;
+  };
+  const [first] = await Promise.all(Array.from({ length: 100 }, () => enter('one')));
+  assert.equal(await refused('one'), 'RATE_LIMITED');
+  await enter('another');
+  const closed = closing(first!);
+  first!.close();
+  await closed;
+  await enter('one');
+  assert.equal(await refused('one'), 'RATE_LIMITED');
+  for (const token of ['b', 'c', 'd', 'e']) await Promise.all(Array.from({ length: token === 'e' ? 99 : 100 }, () => enter(token)));
+  assert.equal(await refused('f'), 'UNAVAILABLE');
+  for (const socket of sockets) socket.terminate();
 });
 
 test(
