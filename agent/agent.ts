@@ -108,13 +108,12 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   // A plain user's plans need the host's mounts inside, which nothing that waits may hold.
   const host = readHostRootFacts();
   const ready = createReadyPool({ native, program, host, size: facts.privileged ? settings.readySandboxes : 0, log });
-  const runner = { native, program, ready, host, roots: settings.roots, owner, log };
+  const runner = { native, program, ready, host, policy: settings.policy, owner, log };
   const placementsParts = {
     runner,
     files,
     tombstones: await openTombstones(stateDirectory),
-    idPool: facts.privileged ? settings.idPool : null,
-    maxSandboxes: settings.maxSandboxes,
+    idPool: facts.privileged ? settings.policy.idPool : null,
     generationOf: (inode: number) => generations.of(inode),
     log,
     // Monotonic while the agent lives: no grace depends on somebody setting the clock.
@@ -141,7 +140,6 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     actions: createActions({
       runner,
       watch,
-      allowed: settings.actions,
       settled: async () => {
         await Promise.race([reporter.whenCommitted(await watch.scanNow()), sleep(settleMs, ending.signal)]).catch(() => undefined);
       },

@@ -1,21 +1,19 @@
 /** The agent's settings, from the environment, with XDG defaults so that `nsfleet-agent` also runs by hand. */
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { directories, readSettings } from '#shared/config.ts';
 import type { Environment } from '#shared/config.ts';
 import { NsfleetError, errorText, issuesText } from '#shared/errors.ts';
-import { ChangeSource, HostId, Labels, idPoolStartMin, idRangeSize } from '#shared/host.ts';
+import { ChangeSource, HostId, Labels } from '#shared/host.ts';
 import { HostAction } from '#shared/act.ts';
-
-import type { RootPolicy } from './sandbox/root-policy.ts';
+import { PolicyFile, PoolOfIds, policyOf } from './policy/model.ts';
+import type { Policy } from './policy/model.ts';
+import { readPolicyFile } from './policy/read-file.ts';
 
 /** What `nsfleet-agent enroll` leaves in the config directory beside the credentials. */
 export const Enrolment = z.object({ hostId: HostId, name: z.string().min(1).max(253), natsUrl: z.string().min(1) });
 export type Enrolment = z.infer<typeof Enrolment>;
-
-/** Above systemd's container range (524,288 to 1,879,048,191), below 2^31 where some tools misread ids. */
-export const defaultIdPool = { start: 1_879_048_192, count: 4095 };
 
 const millis = (min: number, fallback: number) => z.coerce.number().int().min(min).max(3_600_000).default(fallback);
 
@@ -31,8 +29,7 @@ const idPoolText = z
     const [start, count] = splitOnce(text, ':');
     return { start: Number(start), count: Number(count) };
   })
-  .refine(({ start }) => start >= idPoolStartMin, 'starts below 100000: those ids belong to the host’s own users')
-  .refine(({ start, count }) => start + count * idRangeSize <= 2 ** 32 - 1, 'ends above the largest uid');
+  .pipe(PoolOfIds);
 
 const rootsText = z
   .string()
@@ -50,11 +47,12 @@ const Variables = z.object({
   NSFLEET_AGENT_CREDENTIALS: z.string().optional(),
   NSFLEET_AGENT_STATE: z.string().optional(),
   NSFLEET_AGENT_LABELS: labelsText.optional(),
-  NSFLEET_AGENT_MAX_SANDBOXES: z.coerce.number().int().min(0).max(100_000).default(1000),
-  NSFLEET_ID_POOL: idPoolText.default(defaultIdPool),
+  NSFLEET_AGENT_POLICY: z.string().regex(/^\//, 'an absolute path').optional(),
+  NSFLEET_AGENT_MAX_SANDBOXES: z.coerce.number().int().min(0).max(100_000).optional(),
+  NSFLEET_ID_POOL: idPoolText.optional(),
   NSFLEET_AGENT_READY: z.coerce.number().int().min(0).max(64).default(4),
   NSFLEET_AGENT_ROOTS: rootsText.optional(),
-  NSFLEET_AGENT_ACTIONS: actionsText.default(['keep', 'reap']),
+  NSFLEET_AGENT_ACTIONS: actionsText.optional(),
   NSFLEET_SCAN_INTERVAL_MS: millis(20, 1000),
   NSFLEET_FULL_SCAN_INTERVAL_MS: millis(1000, 60_000),
   NSFLEET_CHANGE_SOURCE: ChangeSource.default('tracefs'),
@@ -71,14 +69,9 @@ export type AgentSettings = {
   /** the state directory: placements, lock, epoch */
   stateDirectory: string;
   labels: Labels;
-  maxSandboxes: number;
   /** how many sandboxes' namespaces wait ready-made; plain users have none */
   readySandboxes: number;
-  /** of ranges of 65,536 ids; meaningless for an unprivileged agent */
-  idPool: { start: number; count: number };
-  roots: RootPolicy;
-  /** what controllers may do to this host beside sandboxes */
-  actions: ReadonlySet<HostAction>;
+  policy: Policy;
   /** where changes are not heard */
   scanIntervalMs: number;
   /** where they are */
@@ -105,7 +98,7 @@ export function agentFiles(env: Environment): AgentFiles {
 export function readAgentSettings(env: Environment): AgentSettings {
   const given = readSettings(Variables, env, 'nsfleet-agent');
   const files = agentFiles(env);
-  const stateDirectory = given.NSFLEET_AGENT_STATE ?? join(directories(env).state, 'agent');
+  const stateDirectory = stateDirectoryOf(env, given);
   const enrolled = given.NATS_URL !== undefined && given.NSFLEET_HOST_ID !== undefined ? null : readEnrolment(files.enrolment);
   return {
     natsUrl: given.NATS_URL ?? enrolled?.natsUrl ?? missing('NATS_URL', files.enrolment),
@@ -113,11 +106,8 @@ export function readAgentSettings(env: Environment): AgentSettings {
     credentialsFile: files.credentials,
     stateDirectory,
     labels: given.NSFLEET_AGENT_LABELS ?? {},
-    maxSandboxes: given.NSFLEET_AGENT_MAX_SANDBOXES,
     readySandboxes: given.NSFLEET_AGENT_READY,
-    idPool: given.NSFLEET_ID_POOL,
-    roots: { allowed: given.NSFLEET_AGENT_ROOTS ?? null, privateDirectories: privateDirectories(env, files, stateDirectory) },
-    actions: new Set(given.NSFLEET_AGENT_ACTIONS),
+    policy: readPolicy(env, given, files, stateDirectory),
     scanIntervalMs: given.NSFLEET_SCAN_INTERVAL_MS,
     fullScanIntervalMs: given.NSFLEET_FULL_SCAN_INTERVAL_MS,
     changeSource: given.NSFLEET_CHANGE_SOURCE,
@@ -125,6 +115,30 @@ export function readAgentSettings(env: Environment): AgentSettings {
     logLevel: given.NSFLEET_LOG_LEVEL,
     allowOldNats: given.NSFLEET_ALLOW_OLD_NATS === '1',
   };
+}
+
+/** The policy alone, for `policy check`: of `file`, or of the one that `run` would take. CONFIG_INVALID. */
+export function readAgentPolicy(env: Environment, file?: string): Policy {
+  const given = readSettings(Variables, env, 'nsfleet-agent');
+  const named = file === undefined ? given : { ...given, NSFLEET_AGENT_POLICY: resolve(file) };
+  return readPolicy(env, named, agentFiles(env), stateDirectoryOf(env, given));
+}
+
+function readPolicy(env: Environment, given: z.infer<typeof Variables>, files: AgentFiles, stateDirectory: string): Policy {
+  const uid = process.geteuid?.() ?? 0;
+  const path = given.NSFLEET_AGENT_POLICY ?? (uid === 0 ? '/etc/nsfleet/agent.yaml' : join(directories(env).config, 'agent.yaml'));
+  const read = readPolicyFile(path, uid);
+  if (read === null && given.NSFLEET_AGENT_POLICY !== undefined) {
+    throw new NsfleetError('CONFIG_INVALID', { attempted: 'read the policy', target: path, reason: 'there is no such file' });
+  }
+  const fallback = {
+    actions: given.NSFLEET_AGENT_ACTIONS,
+    sandboxes: given.NSFLEET_AGENT_MAX_SANDBOXES,
+    idPool: given.NSFLEET_ID_POOL,
+    directories: given.NSFLEET_AGENT_ROOTS,
+  };
+  const kept = privateDirectories(env, files, stateDirectory);
+  return policyOf(read ?? PolicyFile.parse({ version: 1 }), read === null ? null : path, fallback, kept);
 }
 
 /** Real paths, as the policy compares them; what is not there yet holds no secret. */
@@ -157,6 +171,10 @@ function missing(variable: string, file: string): never {
     reason: `${variable} is not set and ${file} does not exist`,
     remedy: 'enrol this host with `nsfleet-agent enroll --api URL --token-file F`',
   });
+}
+
+function stateDirectoryOf(env: Environment, given: z.infer<typeof Variables>): string {
+  return given.NSFLEET_AGENT_STATE ?? join(directories(env).state, 'agent');
 }
 
 function splitOnce(text: string, separator: string): [string, string] {

@@ -48,14 +48,15 @@ export function readFacts(native: Pick<Native, 'relate'>, tasks: Pick<TaskSource
 
 /** What the agent says of itself when it connects. */
 export function helloOf(settings: AgentSettings, bootId: string, epoch: number, facts: HostFacts): HostHello {
-  const count = facts.privileged ? settings.idPool.count : 0;
+  const { idPool, sandboxes } = settings.policy;
+  const count = facts.privileged ? idPool.count : 0;
   return {
     hostId: settings.hostId,
     bootId,
     epoch,
     labels: settings.labels,
-    capacity: { sandboxes: settings.maxSandboxes, idRanges: count },
-    idPool: { start: settings.idPool.start, count, size: idRangeSize },
+    capacity: { sandboxes, idRanges: count },
+    idPool: { start: idPool.start, count, size: idRangeSize },
     facts,
   };
 }

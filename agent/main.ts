@@ -1,11 +1,12 @@
-/** `nsfleet-agent`: run (the default), enroll, --version, --help. */
+/** `nsfleet-agent`: run (the default), enroll, policy check, --version, --help. */
 import { parseArgs } from 'node:util';
 import { NsfleetError, asNsfleetError, errorText } from '#shared/errors.ts';
 import { failureText } from '#shared/failure-text.ts';
 import { createLog } from '#shared/log.ts';
 import { runAgent } from './agent.ts';
-import { readAgentSettings } from './config.ts';
+import { readAgentPolicy, readAgentSettings } from './config.ts';
 import { enroll } from './enroll.ts';
+import { describePolicy } from './policy/describe.ts';
 import { agentVersion } from './version.ts';
 
 const help = `nsfleet-agent ${agentVersion}: reports this host's namespaces and runs its sandboxes
@@ -13,6 +14,10 @@ const help = `nsfleet-agent ${agentVersion}: reports this host's namespaces and 
 usage:
   nsfleet-agent [run]
   nsfleet-agent enroll --api URL --token-file FILE [--id ID] [--name NAME]
+  nsfleet-agent policy check [FILE]      what it allows; without FILE: what run would take
+
+The policy says what controllers may have on this host, and decides last: /etc/nsfleet/agent.yaml, or for
+a plain user agent.yaml in the configuration directory. docs/agent-policy.md lists what it may hold.
 
 The first SIGTERM or SIGINT ends it in order, the second at once. Sandboxes run on; the next start takes them over.
 
@@ -21,25 +26,29 @@ environment of run (what enroll wrote stands in for the first three):
   NSFLEET_HOST_ID              this host's id
   NSFLEET_AGENT_CREDENTIALS    NATS credentials file
   NSFLEET_AGENT_STATE          state directory
+  NSFLEET_AGENT_POLICY         another policy file
   NSFLEET_AGENT_LABELS         key=value,key=value
-  NSFLEET_AGENT_MAX_SANDBOXES  most sandboxes at once (1000)
   NSFLEET_AGENT_READY          how many sandboxes' namespaces wait ready-made (4; 0: none)
-  NSFLEET_AGENT_ROOTS          /dir:/dir, the only directories below which a sandbox's root may lie
-  NSFLEET_AGENT_ACTIONS        what controllers may do here beside sandboxes: exec (run host programs
-                               as root), keep, reap (keep,reap)
-  NSFLEET_ID_POOL              start:count of uid ranges of 65,536 (1879048192:4095)
   NSFLEET_CHANGE_SOURCE        best way to hear of changes: tracefs (default), proc-connector, poll
   NSFLEET_SCAN_INTERVAL_MS     between scans where changes are polled for (1000)
   NSFLEET_FULL_SCAN_INTERVAL_MS  between scans of all holders (60000)
   NSFLEET_BEAT_INTERVAL_MS     between heartbeats (5000)
   NSFLEET_LOG_LEVEL            trace, debug, info, warn, error (info)
   NSFLEET_ALLOW_OLD_NATS       1: accept a NATS server with known holes; for development only
+
+and where the policy file is silent:
+  NSFLEET_AGENT_MAX_SANDBOXES  most sandboxes at once (1000)
+  NSFLEET_AGENT_ROOTS          /dir:/dir, the only directories below which a sandbox's root may lie
+  NSFLEET_AGENT_ACTIONS        what controllers may do here beside sandboxes: exec (run host programs
+                               as root), keep, reap (keep,reap)
+  NSFLEET_ID_POOL              start:count of uid ranges of 65,536 (1879048192:4095)
 `;
 
 async function main(): Promise<void> {
   const { values, positionals } = readArguments();
   if (values.help === true) process.stdout.write(help);
   else if (values.version === true) process.stdout.write(`${agentVersion}\n`);
+  else if (positionals[0] === 'policy') checkPolicy(positionals.slice(1));
   else if (positionals.length > 1) throw usage(`${positionals[1]} is too much`);
   else if (positionals[0] === 'enroll') await enrollHost(values);
   else if (positionals[0] === undefined || positionals[0] === 'run') await run();
@@ -55,6 +64,11 @@ async function run(): Promise<void> {
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   await runAgent(settings, createLog('agent', settings.logLevel), ending.signal);
+}
+
+function checkPolicy([verb, file, ...more]: readonly string[]): void {
+  if (verb !== 'check' || more.length > 0) throw usage('policy takes `check [FILE]`');
+  process.stdout.write(describePolicy(readAgentPolicy(process.env, file)));
 }
 
 async function enrollHost(values: ReturnType<typeof readArguments>['values']): Promise<void> {

@@ -13,7 +13,7 @@ import type { Actions } from './namespaces/actions.ts';
 import type { Placement } from './sandbox/placement.ts';
 import type { Placements } from './sandbox/placements.ts';
 import { compileSandboxPlan } from './sandbox/plan.ts';
-import { checkRoot } from './sandbox/root-policy.ts';
+import { allowedSpec } from './sandbox/real-root.ts';
 import type { RunnerParts } from './sandbox/runner.ts';
 import { startExec } from './stream/exec.ts';
 import type { OpenStream } from './stream/served-process.ts';
@@ -59,8 +59,8 @@ export function createQuestions(parts: QuestionParts): Questions {
       }
       case 'plan': {
         const { spec, name, idRange } = question;
-        const { host, owner, roots } = parts.runner;
-        const plan = compileSandboxPlan({ spec: checkRoot(spec, roots), name, idRange, owner, host });
+        const { host, owner, policy } = parts.runner;
+        const plan = compileSandboxPlan({ spec: allowedSpec(spec, policy, name), name, idRange, owner, host });
         return { plan, lines: formatPlan(plan).trimEnd().split('\n') };
       }
       case 'mounts':

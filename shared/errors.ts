@@ -70,7 +70,7 @@ const entries = {
   ACTION_NOT_ALLOWED: {
     http: 403,
     exit: exitCodes.denied,
-    remedy: 'the host’s own policy forbids it: name the action in NSFLEET_AGENT_ACTIONS there and restart its agent',
+    remedy: 'the host’s own policy forbids it: its administrator may name the action in /etc/nsfleet/agent.yaml and restart the agent',
   },
   NAMESPACE_AMBIGUOUS: { http: 409, exit: exitCodes.conflict, remedy: 'add --host, or use the id that the reason lists' },
   SANDBOX_NOT_FOUND: { http: 404, exit: exitCodes.notFound, remedy: '`nsfleet sandbox ls --all` lists the sandboxes' },
@@ -110,6 +110,11 @@ const entries = {
     http: 422,
     exit: exitCodes.notStarted,
     remedy: 'give a directory (no symlink) whose /proc and /dev are ordinary directories',
+  },
+  POLICY_REFUSED: {
+    http: 403,
+    exit: exitCodes.notStarted,
+    remedy: 'the host’s own policy forbids it: its administrator may allow it in /etc/nsfleet/agent.yaml and restart the agent',
   },
   CWD_REFUSED: { http: 422, exit: exitCodes.notStarted, remedy: 'give a directory that exists inside the sandbox’s root' },
   ID_RANGE_REFUSED: {

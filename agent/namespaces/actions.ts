@@ -1,21 +1,20 @@
 /** Actions on namespaces as controllers ask for them: the policy first, then what the host shows now, then the deed. */
-import type { HostAction, ReapOutcome } from '#shared/act.ts';
+import type { ReapOutcome } from '#shared/act.ts';
 import type { Question } from '#shared/messages.ts';
 import type { Watch } from '../inventory/watch.ts';
 import type { Link } from '../link.ts';
+import { checkAction } from '../policy.ts';
 import type { RunnerParts } from '../sandbox/runner.ts';
 import type { OpenStream } from '../stream/served-process.ts';
 import { openNamespace, startJoin } from './join.ts';
 import { keepExisting, keepNew, wordOf } from './keep.ts';
 import type { KeepParts } from './keep.ts';
-import { checkAction } from './policy.ts';
 import { planReap, takeSteps } from './reap.ts';
 import { unkeep } from './unkeep.ts';
 
 export type ActionParts = KeepParts & {
   runner: RunnerParts;
   watch: Watch;
-  allowed: ReadonlySet<HostAction>;
   /** Resolves when what the host shows now is in the controllers' books, or after a bound. */
   settled: () => Promise<void>;
 };
@@ -32,30 +31,31 @@ export type Actions = {
 
 /** Each throws ACTION_NOT_ALLOWED where this host does not allow it. What was done is in the inventory when it resolves. */
 export function createActions(parts: ActionParts): Actions {
-  const { watch, allowed, runner, settled } = parts;
+  const { watch, runner, settled } = parts;
+  const host = { policy: runner.policy, uid: runner.owner.uid };
   const ownMountInode = (): number => runner.native.relate({ path: '/proc/self/ns/mnt' }).inode;
   return {
     async keep({ name, types, requestKey }) {
-      checkAction(allowed, 'keep', 'create namespaces', name);
+      checkAction(host, 'keep', 'create namespaces', name);
       const namespaces = await keepNew(parts, { name, types }, requestKey);
       await settled();
       return { namespaces };
     },
     async attach({ namespaceType: type, key, name }) {
-      checkAction(allowed, 'keep', 'attach a name to a namespace', name);
+      checkAction(host, 'keep', 'attach a name to a namespace', name);
       using source = openNamespace(runner.native, await watch.scanNow(), { type, key });
       const namespaces = [await keepExisting(parts, name, type, source)];
       await settled();
       return { namespaces };
     },
     async unkeep({ namespaceType: type, key, force }) {
-      checkAction(allowed, 'keep', 'remove', wordOf({ type, key }));
+      checkAction(host, 'keep', 'remove', wordOf({ type, key }));
       const paths = await unkeep(parts, await watch.scanNow(), { type, key, force });
       await settled();
       return { paths };
     },
     async reap({ namespaces, dryRun }) {
-      if (!dryRun) checkAction(allowed, 'reap', 'reap', `${namespaces.length} namespaces`);
+      if (!dryRun) checkAction(host, 'reap', 'reap', `${namespaces.length} namespaces`);
       const model = await watch.scanNow();
       const outcomes: ReapOutcome[] = [];
       for (const named of namespaces) {
@@ -66,7 +66,7 @@ export function createActions(parts: ActionParts): Actions {
       return { outcomes };
     },
     async join(link, { streamId, type: _type, ...request }) {
-      checkAction(allowed, 'exec', 'run a command in chosen namespaces', request.command[0] ?? '');
+      checkAction(host, 'exec', 'run a command in chosen namespaces', request.command[0] ?? '');
       return startJoin(runner, link, streamId, await watch.scanNow(), request);
     },
   };

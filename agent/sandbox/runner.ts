@@ -8,12 +8,12 @@ import type { Child } from '#native/types.ts';
 import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import type { DesiredPlacement, ExitStatus } from '#shared/sandbox.ts';
+import type { Policy } from '../policy/model.ts';
 import { failureError } from './failures.ts';
 import { compileSandboxPlan } from './plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
 import type { ReadyPool } from './ready-pool.ts';
-import { checkRoot } from './root-policy.ts';
-import type { RootPolicy } from './root-policy.ts';
+import { allowedSpec } from './real-root.ts';
 import { openShimLink } from './shim-link.ts';
 import type { ShimEar, ShimLink, ShimWord } from './shim-link.ts';
 
@@ -34,7 +34,7 @@ export type RunnerParts = {
   program: Fd;
   ready: ReadyPool;
   host: HostRootFacts;
-  roots: RootPolicy;
+  policy: Policy;
   /** the agent's own ids: what a plain user's sandbox maps */
   owner: { uid: number; gid: number };
   log: Log;
@@ -87,7 +87,7 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
 
 /** Gives the plan to a ready shim if there is one that fits, else to a new one. */
 async function launch(
-  { native, program, ready, host, roots, owner }: RunnerParts,
+  { native, program, ready, host, policy, owner }: RunnerParts,
   desired: DesiredPlacement,
   directory: string,
   ear: ShimEar,
@@ -95,7 +95,7 @@ async function launch(
   const { name, spec, idRange } = desired;
   using fds = new DisposableStack();
   try {
-    const plan = compileSandboxPlan({ spec: checkRoot(spec, roots), name, idRange, owner, host });
+    const plan = compileSandboxPlan({ spec: allowedSpec(spec, policy, name), name, idRange, owner, host });
     const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
     const state = fds.use(native.openDir(directory));
     const waiting = ready.take(plan);

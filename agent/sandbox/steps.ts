@@ -30,7 +30,6 @@ export type StepParts = {
   files: StateFiles;
   tombstones: Tombstones;
   idPool: IdPool;
-  maxSandboxes: number;
   generationOf: GenerationOf;
   log: Log;
   nowMs: () => number;
@@ -122,11 +121,12 @@ function checkRoom(parts: StepParts, placement: Placement): void {
   const { desired } = placement.record;
   const others = [...parts.others()].filter((other) => other !== placement && other.record.state !== 'removed');
   const live = others.filter((other) => !isEnded(other.record.state)).length;
-  if (live >= parts.maxSandboxes) {
+  const most = parts.runner.policy.sandboxes;
+  if (live >= most) {
     throw new NsfleetError('SANDBOX_CREATE_FAILED', {
       attempted: 'create sandbox',
       target: desired.name,
-      reason: `this host runs ${live} of at most ${parts.maxSandboxes} (NSFLEET_AGENT_MAX_SANDBOXES)`,
+      reason: `this host runs ${live} of at most ${most}, as its policy says`,
     });
   }
   checkIdRange(

@@ -2,6 +2,7 @@
 import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
 import type { ExecRequest } from '#shared/messages.ts';
 import type { Link } from '../link.ts';
+import { checkRunning } from '../policy.ts';
 import { failureError } from '../sandbox/failures.ts';
 import type { Placement } from '../sandbox/placement.ts';
 import { compileEnterPlan } from '../sandbox/plan.ts';
@@ -17,13 +18,14 @@ export async function startExec(
   placement: Placement,
   exec: ExecRequest,
 ): Promise<OpenStream> {
-  const { native, owner } = parts;
+  const { native, owner, policy } = parts;
   const { name, spec, idRange } = placement.record.desired;
   const { init, state } = placement.record;
   const attempted = 'exec in sandbox';
   if (init === null || (state !== 'running' && state !== 'stopping')) {
     throw new NsfleetError('SANDBOX_NOT_RUNNING', { attempted, target: name, reason: `it is ${state}` });
   }
+  checkRunning(spec, policy, name);
   const plan = compileEnterPlan({
     command: exec.command,
     env: { ...spec.env, ...exec.env },

@@ -77,7 +77,7 @@ test('settings are checked, each problem with its variable', () => {
   refused({ NSFLEET_SCAN_INTERVAL_MS: '1' }, /NSFLEET_SCAN_INTERVAL_MS/);
   const read = readAgentSettings({ ...base, NSFLEET_AGENT_LABELS: 'zone=a,disk=', NSFLEET_ID_POOL: '' });
   assert.deepEqual(read.labels, { zone: 'a', disk: '' });
-  assert.deepEqual(read.idPool, { start: 1_879_048_192, count: 4095 });
+  assert.deepEqual(read.policy.idPool, { start: 1_879_048_192, count: 4095 });
 });
 
 test('credentials that the server does not trust', async () => {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { readBootId } from '#agent/fingerprint.ts';
+import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import { createPlacements } from '#agent/sandbox/placements.ts';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
@@ -35,14 +36,13 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
       program,
       ready,
       host,
-      roots: { allowed: null, privateDirectories: [] },
+      policy: policyOf(PolicyFile.parse({ version: 1 }), null, {}, []),
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
       log,
     },
     files: openStateFiles(stateDirectory),
     tombstones: await openTombstones(stateDirectory),
     idPool,
-    maxSandboxes: 1000,
     generationOf: () => 0,
     log,
     nowMs: Date.now,

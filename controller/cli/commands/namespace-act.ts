@@ -79,7 +79,7 @@ function reap(attach: Attach): Command {
 
 const execNotes = `
 A namespace is host (not joined), pid:<pid>, sandbox:<name>, or a number, key or inode. Types may be joined by commas; all is all eight.
-A network namespace without a mount namespace gets its own /sys, as with ip netns. NSFLEET_AGENT_ACTIONS on the host must name exec.
+A network namespace without a mount namespace gets its own /sys, as with ip netns. The host's policy must name exec among its actions.
 
 Examples:
   nsfleet ns exec --host web-1 --ns net=4711 -- ss -ltn

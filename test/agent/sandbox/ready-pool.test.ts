@@ -6,6 +6,7 @@ import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
+import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import type { ReadyPool } from '#agent/sandbox/ready-pool.ts';
 import { firstPlan } from '#agent/sandbox/ready-plan.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
@@ -57,7 +58,7 @@ async function runOne(ready: ReadyPool, command: string[], idRange = range(0)): 
     ready,
     log,
     host: readHostRootFacts(),
-    roots: { allowed: null, privateDirectories: [] },
+    policy: policyOf(PolicyFile.parse({ version: 1 }), null, {}, []),
     owner: { uid: 0, gid: 0 },
   };
   made += 1;

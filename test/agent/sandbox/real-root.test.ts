@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkRoot } from '#agent/sandbox/root-policy.ts';
-import type { RootPolicy } from '#agent/sandbox/root-policy.ts';
+import { PolicyFile, policyOf } from '#agent/policy/model.ts';
+import { allowedSpec } from '#agent/sandbox/real-root.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { leakCheck } from '#test/support/leaks.ts';
@@ -19,17 +19,18 @@ const make = (...names: string[]) => {
 };
 const specOf = (path: string) => SandboxSpec.parse({ command: ['true'], root: { type: 'directory', path } });
 const keys = make('keys');
-const policy: RootPolicy = { allowed: null, privateDirectories: [realpathSync(keys)] };
+const policyWith = (text: object) => policyOf(PolicyFile.parse({ version: 1, ...text }), null, {}, [realpathSync(keys)]);
+const policy = policyWith({});
 const refused = (path: string, reason: RegExp, given = policy) => {
-  assert.throws(() => checkRoot(specOf(path), given), { code: 'ROOT_REFUSED', reason }, path);
+  assert.throws(() => allowedSpec(specOf(path), given, 'web'), { code: 'ROOT_REFUSED', reason }, path);
 };
 
 test('a directory of its own is taken, by its real path', () => {
   const real = make('images', 'debian');
   symlinkSync(join(root, 'images'), join(root, 'link'));
-  const checked = checkRoot(specOf(join(root, 'link', 'debian')), policy);
+  const checked = allowedSpec(specOf(join(root, 'link', 'debian')), policy, 'web');
   assert.deepEqual(checked.root, { type: 'directory', path: realpathSync(real), writable: true });
-  assert.equal(checkRoot(SandboxSpec.parse({ command: ['true'] }), policy).root.type, 'host');
+  assert.equal(allowedSpec(SandboxSpec.parse({ command: ['true'] }), policy, 'web').root.type, 'host');
 });
 
 test('the host itself, a part of it, and the kernel’s views are refused', () => {
@@ -39,9 +40,9 @@ test('the host itself, a part of it, and the kernel’s views are refused', () =
 });
 
 test('what holds the agent’s keys is refused, from above and from below', () => {
-  refused(root, /it holds/);
-  refused(keys, /it holds/);
-  refused(make('keys', 'inner'), /it lies in/);
+  refused(root, /holds .*keys of the host itself/);
+  refused(keys, /holds .*keys of/);
+  refused(make('keys', 'inner'), /lies in .*keys, which/);
 });
 
 test('a symbolic link, a file and nothing are no roots', () => {
@@ -53,7 +54,15 @@ test('a symbolic link, a file and nothing are no roots', () => {
 });
 
 test('an allow-list is the whole truth', () => {
-  const only = { ...policy, allowed: [join(realpathSync(root), 'images')] };
-  assert.ok(checkRoot(specOf(make('images', 'alpine')), only));
+  const only = policyWith({ roots: { directories: [join(realpathSync(root), 'images')] } });
+  assert.ok(allowedSpec(specOf(make('images', 'alpine')), only, 'web'));
   refused(make('images-of-others'), /takes roots only from/, only);
+});
+
+test('the host’s own /usr may be withheld', () => {
+  const none = policyWith({ roots: { host: false } });
+  assert.throws(() => allowedSpec(SandboxSpec.parse({ command: ['true'] }), none, 'web'), {
+    code: 'ROOT_REFUSED',
+    remedy: /roots\.host: true/,
+  });
 });

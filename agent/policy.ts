@@ -1,0 +1,97 @@
+/**
+ * Spec × policy → what this host refuses of it, and why. Pure, and the last word: it is asked again in the step that acts, for the first process
+ * of a sandbox and for every later one, whatever a controller has decided. A new part of a spec gets a rule here.
+ */
+import type { HostAction } from '#shared/act.ts';
+import { NsfleetError } from '#shared/errors.ts';
+import type { ErrorCode } from '#shared/errors.ts';
+import type { SandboxSpec } from '#shared/sandbox.ts';
+import type { Policy } from './policy/model.ts';
+
+/** `allow`: what the host's administrator would write into the policy. */
+export type Refusal = { code: Extract<ErrorCode, 'POLICY_REFUSED' | 'ROOT_REFUSED'>; reason: string; allow: string | null };
+
+type Rule = (spec: SandboxSpec, policy: Policy) => Refusal[];
+
+/** What a sandbox is made from. A root directory is judged by its real path, which `sandbox/real-root.ts` finds. */
+const onCreation: readonly Rule[] = [root];
+/** What every process of it shares: asked for each, since the policy may have become narrower after the sandbox was made. */
+const always: readonly Rule[] = [];
+
+/** Empty: nothing in it is against the policy. All rules are asked, so that one answer names everything. */
+export function refusals(spec: SandboxSpec, policy: Policy): Refusal[] {
+  return [...onCreation, ...always].flatMap((rule) => rule(spec, policy));
+}
+
+/** May it be made? Throws POLICY_REFUSED, or ROOT_REFUSED where it is only about the root. */
+export function checkSpec(spec: SandboxSpec, policy: Policy, name: string): void {
+  throwRefusals(refusals(spec, policy), policy, 'create sandbox', name);
+}
+
+/** May another process run in it? Throws POLICY_REFUSED. */
+export function checkRunning(spec: SandboxSpec, policy: Policy, name: string): void {
+  const found = always.flatMap((rule) => rule(spec, policy));
+  throwRefusals(found, policy, 'exec in sandbox', name);
+}
+
+function throwRefusals(found: readonly Refusal[], policy: Policy, attempted: string, target: string): void {
+  const [first] = found;
+  if (first === undefined) return;
+  const allow = found.flatMap((one) => one.allow ?? []);
+  throw new NsfleetError(found.every(({ code }) => code === first.code) ? first.code : 'POLICY_REFUSED', {
+    attempted,
+    target,
+    reason: found.map(({ reason }) => reason).join('; '),
+    ...(allow.length === 0 ? {} : { remedy: `the host decides: its administrator may write ${allow.join(', ')} in ${whereOf(policy)}` }),
+  });
+}
+
+/** Throws ACTION_NOT_ALLOWED. `attempted` and `target` say what was asked for; `uid` is the agent's. */
+export function checkAction({ policy, uid }: { policy: Policy; uid: number }, action: HostAction, attempted: string, target: string): void {
+  if (uid !== 0) {
+    throw new NsfleetError('ACTION_NOT_ALLOWED', {
+      attempted,
+      target,
+      reason: 'the agent of this host runs as a plain user, who may neither mount nor join namespaces of others',
+      remedy: 'run the agent as root',
+    });
+  }
+  if (policy.actions.has(action)) return;
+  throw new NsfleetError('ACTION_NOT_ALLOWED', {
+    attempted,
+    target,
+    reason: `${action} is not among the actions that this host allows (${[...policy.actions].join(', ') || 'none'})`,
+    remedy: `the host decides: its administrator may add ${action} to actions in ${whereOf(policy)}, and restart the agent`,
+  });
+}
+
+const whereOf = ({ file }: Policy): string => file ?? 'its policy file (`nsfleet-agent --help` tells where)';
+
+/** The host's own parts, which a root file system has of its own: a root that *is* the host, or a kernel's view of it, is none. */
+const hostDirectories = ['/boot', '/dev', '/etc', '/proc', '/root', '/run', '/sys', '/usr', '/var'];
+/** Nothing below these is a root file system either; below the others there may be one (/var/lib/machines, /root/debian). */
+const hostTrees = ['/boot', '/dev', '/etc', '/proc', '/sys', '/run'];
+
+/**
+ * Files of root show inside as root's own, so a root that holds the host's /etc/shadow or the agent's credentials would hand them to whoever may
+ * create a sandbox.
+ */
+function root({ root: asked }: SandboxSpec, { roots }: Policy): Refusal[] {
+  const refuse = (reason: string, allow: string | null = null): Refusal[] => [{ code: 'ROOT_REFUSED', reason, allow }];
+  if (asked.type === 'host') {
+    return roots.host ? [] : refuse('this host does not give its own /usr as a root', 'roots.host: true');
+  }
+  const { path } = asked;
+  if (roots.directories !== null && !roots.directories.some((allowed) => isWithin(path, allowed))) {
+    return refuse(`this host takes roots only from ${roots.directories.join(', ') || 'no directory'}`, `roots.directories: [${path}]`);
+  }
+  const kept = [...roots.privateDirectories, ...hostDirectories].find((directory) => isWithin(directory, path));
+  if (kept !== undefined) return refuse(`${path} holds ${kept} of the host itself`);
+  const tree = [...roots.privateDirectories, ...hostTrees].find((directory) => isWithin(path, directory));
+  return tree === undefined ? [] : refuse(`${path} lies in ${tree}, which the host keeps to itself`);
+}
+
+/** Both are real paths. */
+export function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
+}
