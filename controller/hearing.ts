@@ -55,6 +55,7 @@ export function createHearing(context: Context): Hearing {
     async report(report) {
       const reply = await applyReport(store, report);
       metrics.reports.inc({ kind: report.kind, result: reply.result });
+      if (reply.code !== undefined) metrics.refusedReports.inc({ code: reply.code });
       if (reply.result === 'committed') leaks.touch(report.hostId);
       return reply;
     },

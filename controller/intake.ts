@@ -1,16 +1,26 @@
 /**
  * The door for what agents say: size, version and shape are checked, the host in the subject (which the server's permissions vouch
  * for) must be the host in the message, and the answer goes nowhere but to that host. Whatever does not fit is refused with a code,
- * counted, and changes nothing; the connection stays.
+ * counted, and changes nothing; the connection stays. A host that says too much is not even read.
  */
 import type { z } from 'zod';
 import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
 import { HostId } from '#shared/host.ts';
+import { reportPagesMax } from '#shared/inventory.ts';
 import type { ReportReply } from '#shared/inventory.ts';
 import type { Log } from '#shared/log.ts';
-import { controllerQueue, decodeMessage, encodeReply, hostOfSubject, protocolVersion, subjects } from '#shared/messages.ts';
+import {
+  controllerQueue,
+  decodeMessage,
+  encodeReply,
+  hostOfSubject,
+  messageMaxBytes,
+  protocolVersion,
+  subjects,
+} from '#shared/messages.ts';
 import type { HelloReply, MessageOf, StatusReply } from '#shared/messages.ts';
 import { createLanes } from './lanes.ts';
+import { createRations } from './rations.ts';
 import type { Link, Received } from './link.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -35,15 +45,20 @@ const waitingPerHost = 8;
 /** 10,000 hosts that reconnect at once say hello within a second or two; beyond this they are told to repeat. */
 const waitingMessages = 20_000;
 
+/** Of each kind of message: above what a host reports that starts hundreds of processes a second, and a whole report of the largest at once. */
+const rationPerHost = { bytesPerSecond: 512 * 1024, burstBytes: reportPagesMax * messageMaxBytes };
+
 export type Intake = { close(): Promise<void> };
 
 /** Subscribes in the controllers' queue group: each message reaches one controller. */
-export function startIntake(link: Link, hearing: Hearing, metrics: Metrics, log: Log): Intake {
+export function startIntake(link: Link, hearing: Hearing, metrics: Metrics, log: Log, ration = rationPerHost): Intake {
+  const rations = createRations(ration);
   const lanes = createLanes({ concurrent: concurrentMessages, waitingPerLane: waitingPerHost, waiting: waitingMessages });
 
-  const refuse = <N extends Name>(name: N, message: Received, hostId: string, error: NsfleetError) => {
+  /** `known`: the line before in the log says the same. */
+  const refuse = <N extends Name>(name: N, message: Received, hostId: string, error: NsfleetError, known = false) => {
     metrics.messages.inc({ name, outcome: error.code });
-    log.warn({ name, hostId, code: error.code, reason: error.reason.slice(0, 300) }, 'refused a message');
+    if (!known) log.warn({ name, hostId, code: error.code, reason: error.reason.slice(0, 300) }, 'refused a message');
     const reply = refusals[name](error);
     if (reply !== null) answer(name, message, hostId, reply);
   };
@@ -64,6 +79,9 @@ export function startIntake(link: Link, hearing: Hearing, metrics: Metrics, log:
   const onMessage = <N extends Name>(name: N, message: Received) => {
     const hostId = hostOfSubject(message.subject);
     try {
+      // Before it is read: reading is what costs.
+      const left = rations.take(`${name} ${hostId}`, message.data.length);
+      if (left !== 'enough') return refuse(name, message, hostId, overRation(name, hostId), left === 'none');
       const decoded = read(name, message, hostId);
       const entered = lanes.enter(`${name} ${hostId}`, () => hear(name, message, hostId, decoded));
       if (!entered)
@@ -95,6 +113,11 @@ function read<N extends Name>(name: N, message: Received, hostId: string): Messa
   const claimed = 'host' in decoded ? decoded.host.hostId : decoded.hostId;
   if (claimed !== hostId) throw refuse(`it came on the subject of ${hostId} and claims to be of ${claimed.slice(0, 64)}`);
   return decoded;
+}
+
+function overRation(name: Name, hostId: string): NsfleetError {
+  const reason = 'this host says more than one may';
+  return new NsfleetError('RATE_LIMITED', { attempted: `handle ${name} of`, target: hostId, reason, remedy: 'repeat in a few seconds' });
 }
 
 function answersOwnHost(message: Received, hostId: string): boolean {

@@ -43,6 +43,12 @@ export function createMetrics(onScrape: (metrics: Pick<Metrics, 'hosts' | 'sandb
       labelNames: ['kind', 'result'],
       registers,
     }),
+    refusedReports: new Counter({
+      name: 'nsfleet_reports_refused_total',
+      help: 'Pages of inventory reports that were refused, by code',
+      labelNames: ['code'],
+      registers,
+    }),
     placements: new Counter({
       name: 'nsfleet_placements_total',
       help: 'Requests for a placement by outcome: placed, repeated, full (lost a race), refused',
@@ -87,6 +93,7 @@ export type Metrics = {
   requestSeconds: Histogram<'method' | 'route' | 'status'>;
   messages: Counter<'name' | 'outcome'>;
   reports: Counter<'kind' | 'result'>;
+  refusedReports: Counter<'code'>;
   placements: Counter<'outcome'>;
   createSeconds: Histogram<'stage'>;
   hostSeconds: Histogram<'state'>;

@@ -449,6 +449,7 @@ CREATE UNLOGGED TABLE report_pages (
   page integer NOT NULL,
   pages integer NOT NULL,
   rows jsonb NOT NULL,
+  staged_at timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT report_pages_host_id_boot_id_epoch_seq_page_pk PRIMARY KEY (host_id, boot_id, epoch, seq, page)
 );
 

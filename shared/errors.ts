@@ -195,6 +195,11 @@ const entries = {
   MESSAGE_TOO_LARGE: { http: 413, exit: exitCodes.failed, remedy: 'send less in one message; the limit stands in the reason' },
   MESSAGE_VERSION_UNKNOWN: { http: 400, exit: exitCodes.failed, remedy: 'upgrade the older of the two programs' },
   MESSAGE_MALFORMED: { http: 400, exit: exitCodes.failed, remedy: 'report it: two nsfleet programs should not disagree on this' },
+  REPORT_TOO_LARGE: {
+    http: 413,
+    exit: exitCodes.failed,
+    remedy: 'see what makes so many on that host: `nsfleet ns leaks`, `lsns`; the bounds stand in shared/inventory.ts',
+  },
   REPORT_STALE: { http: 409, exit: exitCodes.conflict, remedy: 'a newer agent reports for this host: stop the other one' },
   // the rest
   DEADLINE_EXCEEDED: {

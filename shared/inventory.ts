@@ -116,6 +116,14 @@ export const noRows = (): ReportRows => ({
 });
 
 /**
+ * What a host may have at most, in one report or by many: a good deal above what any host is known to have, and little enough that one whose
+ * agent says what is not true fills no database. REPORT_TOO_LARGE.
+ */
+export const hostRowsMax = { namespaces: 50_000, processes: 100_000, references: 100_000 } as const;
+/** Each is a message of 240 KiB at most, so that 94 MiB of a host can wait for their last page; the rows above take less. */
+export const reportPagesMax = 400;
+
+/**
  * One page of a report. (bootId, epoch, seq) orders reports of a host: `epoch` grows with every start of the agent, `seq`
  * by one with every report within an epoch. Pages of one report share a seq and are applied together, when all are there.
  */
@@ -127,7 +135,7 @@ export const Report = z.object({
   seq: z.int().positive(),
   kind: ReportKind,
   page: z.int().nonnegative(),
-  pages: z.int().positive().max(10_000),
+  pages: z.int().positive().max(reportPagesMax),
   counts: ScanCounts,
   rows: ReportRows,
 });

@@ -7,6 +7,7 @@
  */
 import { backoffMs, sleep } from '#shared/async.ts';
 import { errorText } from '#shared/errors.ts';
+import { reportPagesMax } from '#shared/inventory.ts';
 import type { Report, ReportReply, ReportRows } from '#shared/inventory.ts';
 import type { Log } from '#shared/log.ts';
 import { allRows, diffModels, rowCount } from './diff.ts';
@@ -19,8 +20,9 @@ export const reportTimeoutMs = 10_000;
 const repeatsBeforeSnapshot = 3;
 const retryBaseMs = 100;
 const retryMaxMs = 5000;
-/** A newer agent reports for this host: it is not for this one to shout louder. */
+/** A newer agent reports for this host, and it is not for this one to shout louder; or there is more than a host may have. */
 const refusedPauseMs = 30_000;
+const pausingCodes = ['REPORT_STALE', 'REPORT_TOO_LARGE'];
 
 export type ReporterIdentity = { hostId: string; bootId: string; epoch: number };
 /** Sends one page and waits for its answer; throws where none came. */
@@ -80,6 +82,11 @@ export function createReporter(
   const report = async (model: Model, rows: ReportRows, kind: Report['kind'], signal: AbortSignal): Promise<void> => {
     usedSeq += 1;
     const pages = pagesOf(rows);
+    if (pages.length > reportPagesMax) {
+      needSnapshot = true;
+      log.error({ pages: pages.length, max: reportPagesMax }, 'this host has more than a report can hold');
+      return pause(refusedPauseMs, signal);
+    }
     const base = { v: 1 as const, ...identity, seq: usedSeq, kind, pages: pages.length, counts: model.counts };
     for (const [page, part] of pages.entries()) {
       const reply = await sendPage({ ...base, page, rows: part }, signal);
@@ -91,7 +98,7 @@ export function createReporter(
       if (reply.result === 'refused') {
         needSnapshot = true;
         log.error({ code: reply.code, reason: reply.reason, seq: usedSeq }, 'a controller refuses the inventory report');
-        await pause(reply.code === 'REPORT_STALE' ? refusedPauseMs : backoffMs(attempts++, retryBaseMs, retryMaxMs), signal);
+        await pause(pausingCodes.includes(reply.code ?? '') ? refusedPauseMs : backoffMs(attempts++, retryBaseMs, retryMaxMs), signal);
         return;
       }
       if (reply.result === 'committed') {
@@ -114,7 +121,10 @@ export function createReporter(
   const sendPage = async (report: Report, signal: AbortSignal): Promise<ReportReply | null> => {
     for (let attempt = 0; attempt <= repeatsBeforeSnapshot; attempt++) {
       try {
-        return await send(report, reportTimeoutMs);
+        const reply = await send(report, reportTimeoutMs);
+        if (reply.code !== 'RATE_LIMITED') return reply;
+        attempt -= 1;
+        await pause(retryMaxMs, signal);
       } catch (error) {
         signal.throwIfAborted();
         log.debug({ seq: report.seq, page: report.page, reason: errorText(error) }, 'report not answered');

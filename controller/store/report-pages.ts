@@ -1,6 +1,7 @@
 /**
  * Pages of a report that is not complete. Any controller may get any page; they wait in an unlogged table and are applied with the last
- * one. Agents send them in order, one in flight, so a last page that finds others missing means that those are lost.
+ * one. Agents send them in order, one in flight, so a last page that finds others missing means that those are lost. Those of a report that
+ * goes on no more are dropped (retention.ts).
  */
 import { sql } from 'drizzle-orm';
 import type { Report, ReportRows } from '#shared/inventory.ts';
@@ -36,6 +37,19 @@ export async function stagePage(tx: Tx, report: Report): Promise<Staging> {
       on conflict do nothing`,
   );
   return 'staged';
+}
+
+/** A page comes within seconds of the one before; an agent that is told to wait waits for seconds too. */
+const staleMinutes = 10;
+
+/** Drops the pages of hosts of which no page has come for long. */
+export async function dropStalePages(tx: Tx): Promise<void> {
+  await rowsOf(
+    tx,
+    'drop pages of reports that go on no more',
+    sql`delete from report_pages where host_id in (
+      select host_id from report_pages group by host_id having max(staged_at) < now() - ${staleMinutes} * interval '1 minute')`,
+  );
 }
 
 /** The rows of a complete report, page by page so that only one is in memory, its own last. What was staged is dropped. */

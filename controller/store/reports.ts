@@ -1,5 +1,7 @@
 /** Inventory reports: one transaction each, from the rules of the sequence to the events. */
 import { sql } from 'drizzle-orm';
+import type { SQL } from 'drizzle-orm';
+import { hostRowsMax } from '#shared/inventory.ts';
 import type { Report, ReportReply } from '#shared/inventory.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import { rowsOf, transact } from './client.ts';
@@ -17,7 +19,7 @@ import { continues, judge } from './report-sequence.ts';
 import { lockSession } from './session.ts';
 
 /**
- * Writes a report, or says why not: `resync` asks for a snapshot; `refused` comes with HOST_NOT_FOUND, REPORT_STALE, or INVALID_INPUT for
+ * Writes a report, or says why not: `resync` asks for a snapshot; `refused` comes with HOST_NOT_FOUND, REPORT_STALE, REPORT_TOO_LARGE, or INVALID_INPUT for
  * what a column cannot hold. Throws only what concerns the database; then nothing is written and the report may be sent again.
  */
 export async function applyReport(store: Store, report: Report): Promise<ReportReply> {
@@ -62,6 +64,7 @@ async function writeRows(tx: Tx, report: Report, bound: EndBound): Promise<NewEv
       for (const { type, key } of rows.namespaces) namespaces.push({ type, key });
       for (const { pid } of rows.processes) pids.push(pid);
       for (const { id } of rows.references) references.push(id);
+      refuseMore(report, { namespaces: namespaces.length, processes: pids.length, references: references.length });
     } else {
       events.push(...(await endNamespaces(tx, report, rows.namespacesGone, bound)));
       await forgetProcesses(tx, report, rows.processesGone);
@@ -71,11 +74,35 @@ async function writeRows(tx: Tx, report: Report, bound: EndBound): Promise<NewEv
     await writeProcesses(tx, report, rows.processes);
     lost.push(...(await writeReferences(tx, report, rows.references)));
   }
-  if (!snapshot) return [...events, ...(await lostHolders(tx, report, lost))];
+  if (!snapshot) {
+    refuseMore(report, await countRows(tx, report));
+    return [...events, ...(await lostHolders(tx, report, lost))];
+  }
   const gone = await endOtherNamespaces(tx, report, namespaces, bound);
   await forgetOtherProcesses(tx, report, pids);
   lost.push(...(await forgetOtherReferences(tx, report, references)));
   return [...gone, ...events, ...(await lostHolders(tx, report, lost))];
+}
+
+type RowCounts = Record<keyof typeof hostRowsMax, number>;
+
+function refuseMore(report: Report, counts: RowCounts): void {
+  for (const [kind, max] of Object.entries(hostRowsMax)) {
+    if (counts[kind as keyof RowCounts] > max) throw refusal('REPORT_TOO_LARGE', report, `more than ${max} ${kind}`);
+  }
+}
+
+/** Of what a host has now; counted no further than is needed. Some hundred rows of indexes, or as many as the host has. */
+async function countRows(tx: Tx, { hostId }: Report): Promise<RowCounts> {
+  const count = (table: SQL, max: number) => sql`(select count(*)::int from (select from ${table} host_id = ${hostId} limit ${max + 1}) r)`;
+  const { namespaces, processes, references } = hostRowsMax;
+  const [counts] = await rowsOf<RowCounts>(
+    tx,
+    'count what a host has',
+    sql`select ${count(sql`namespaces where ended_at = 'infinity' and`, namespaces)} as namespaces,
+      ${count(sql`processes where`, processes)} as processes, ${count(sql`reference_holders where`, references)} as references`,
+  );
+  return counts ?? { namespaces: 0, processes: 0, references: 0 };
 }
 
 /** Last in the transaction, because the events are in it. */
@@ -92,6 +119,6 @@ async function finish(tx: Tx, report: Report, events: readonly NewEvent[]): Prom
   );
 }
 
-function refusal(code: 'HOST_NOT_FOUND' | 'REPORT_STALE', report: Report, reason: string): NsfleetError {
+function refusal(code: 'HOST_NOT_FOUND' | 'REPORT_STALE' | 'REPORT_TOO_LARGE', report: Report, reason: string): NsfleetError {
   return new NsfleetError(code, { attempted: 'write the inventory of host', target: report.hostId, reason });
 }

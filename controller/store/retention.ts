@@ -8,6 +8,7 @@ import type { SQL } from 'drizzle-orm';
 import { rowsOf, transact } from './client.ts';
 import type { Store, Tx } from './client.ts';
 import { databaseCode } from './database-error.ts';
+import { dropStalePages } from './report-pages.ts';
 
 const dayMs = 86_400_000;
 /** A database without a controller for so long still has leaves when one comes back. */
@@ -28,7 +29,7 @@ type Partitioned = (typeof partitioned)[number];
 export type Retention = { days: number; nowMs: number };
 export type RetentionDone = { made: string[]; dropped: string[]; deleted: number };
 
-/** Notes the newest number, makes the leaves of the days to come, drops what is older than `days` days. */
+/** Notes the newest number, makes the leaves of the days to come, drops what is older than `days` days and what agents began to report and did not end. */
 export async function applyRetention(store: Store, { days, nowMs }: Retention): Promise<RetentionDone> {
   const done: RetentionDone = { made: [], dropped: [], deleted: 0 };
   const before = new Date(startOfDay(nowMs) - days * dayMs);
@@ -41,6 +42,7 @@ export async function applyRetention(store: Store, { days, nowMs }: Retention): 
     done.deleted += await deleteRest(store, kind, before);
   }
   await alone(store, (tx) => forgetSmall(tx, before));
+  await alone(store, dropStalePages);
   return done;
 }
 

@@ -217,6 +217,7 @@ export const reportPages = pgTable(
     seq: number('seq').notNull(),
     page: integer().notNull(),
     pages: integer().notNull(),
+    stagedAt: time('staged_at').notNull().defaultNow(),
     rows: jsonb().$type<ReportRows>().notNull(),
   },
   (t) => [primaryKey({ columns: [t.hostId, t.bootId, t.epoch, t.seq, t.page] })],

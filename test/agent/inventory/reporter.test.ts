@@ -25,7 +25,7 @@ function modelOf(...pids: number[]): Model {
 }
 
 async function withReporter(
-  answer: (report: Report, index: number) => ReportReply['result'] | Promise<ReportReply['result']>,
+  answer: (report: Report, index: number) => ReportReply['result'] | Promise<ReportReply['result']> | Pick<ReportReply, 'result' | 'code'>,
   act: (reporter: Reporter, sent: Report[], hellos: () => number) => Promise<void>,
 ): Promise<void> {
   const sent: Report[] = [];
@@ -36,7 +36,8 @@ async function withReporter(
     assert.equal(inFlight, 1, 'one report in flight at most');
     try {
       sent.push(report);
-      return { v: 1, seq: report.seq, result: await answer(report, sent.length - 1) };
+      const said = await answer(report, sent.length - 1);
+      return { v: 1, seq: report.seq, ...(typeof said === 'string' ? { result: said } : said) };
     } finally {
       inFlight -= 1;
     }
@@ -140,5 +141,25 @@ test('a refusal is not repeated at once, and ends with a snapshot', () =>
       reporter.offer(model);
       await reporter.whenCommitted(model);
       assert.deepEqual(kinds(sent), ['snapshot 1', 'snapshot 2']);
+    },
+  ));
+
+test('told that this host says too much, it says the same once more, later: a large snapshot begun again and again would never end', () =>
+  withReporter(
+    (_, index) => (index < 6 ? { result: 'refused', code: 'RATE_LIMITED' } : 'committed'),
+    async (reporter, sent) => {
+      const model = modelOf(1);
+      reporter.offer(model);
+      for (let count = 1; count <= 6; count += 1) {
+        await until(`try ${count}`, () => sent.length === count);
+        // No pause is begun before the answer has come.
+        await new Promise((resolve) => setImmediate(resolve));
+        reporter.wake();
+      }
+      await reporter.whenCommitted(model);
+      assert.deepEqual(
+        kinds(sent),
+        Array.from({ length: 7 }, () => 'snapshot 1'),
+      );
     },
   ));

@@ -136,3 +136,27 @@ test('a digest that stays different makes the controller send the whole, at most
   await differ(5);
   assert.deepEqual(tells, [true, true]);
 });
+
+test('one host that floods is refused unread, and slows no other', { timeout: 60_000 }, async () => {
+  await using rogue = await startScriptedAgent(controller, 'rogue');
+  await using quiet = await startScriptedAgent(controller, 'quiet');
+  // What a whole report of the largest may take, and half as much again.
+  const bytes = new Uint8Array(messageMaxBytes).fill(0x7b);
+  const messages = 600;
+  for (let sent = 0; sent < messages; sent += 1) {
+    rogue.connection.publish(subjects.fromAgent('report', 'rogue'), bytes, { reply: `${subjects.inboxPrefix('rogue')}.x` });
+    // What waits for the controller is bounded by the server, which cuts off whoever does not keep up: a machine that is busy may not.
+    if (sent % 50 === 49) await rogue.hello();
+  }
+  const counted = async (outcome: string) => {
+    const metrics = await (await controller.client.raw('/metrics')).text();
+    const line = new RegExp(`nsfleet_messages_total\\{name="report",outcome="${outcome}"\\} (\\d+)`).exec(metrics);
+    return Number(line?.[1] ?? 0);
+  };
+  const { client } = controller;
+  const reply = decodeReply('report', await quiet.request('report', text(report({ hostId: 'quiet' }))));
+  assert.equal(reply.result, 'committed');
+  assert.notEqual((await client.call('hostShow', { params: { host: 'quiet' } })).lastReportAt, null);
+  const refused = await counted('RATE_LIMITED');
+  assert.ok(refused > 100 && refused <= 200, `${refused} were refused unread`);
+});

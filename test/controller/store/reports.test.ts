@@ -5,10 +5,12 @@ import { readEvents } from '#controller/store/events.ts';
 import { findHost, recordBeat, recordHello } from '#controller/store/hosts.ts';
 import { listNamespaces } from '#controller/store/namespace-list.ts';
 import { findNamespace } from '#controller/store/namespaces.ts';
+import { applyRetention } from '#controller/store/retention.ts';
 import { applyReport } from '#controller/store/reports.ts';
 import type { Store } from '#controller/store/client.ts';
+import { hostRowsMax } from '#shared/inventory.ts';
 import { leakCheck } from '#test/support/leaks.ts';
-import { freshStore, namespaceOf, processOf, readyHost, refusedWith, reportOf, select } from './fixture.ts';
+import { freshStore, namespaceOf, processOf, readyHost, referenceOf, refusedWith, reportOf, select } from './fixture.ts';
 
 leakCheck();
 
@@ -109,6 +111,51 @@ test('pages are applied together with the last, whoever gets them; what is left 
   assert.equal(await result(page(4, 0, 1)), 'committed');
   assert.equal(await result(page(5, 0)), 'staged');
   assert.equal((await select(store, 'select from report_pages')).length, 1);
+});
+
+test('a host that says it has more than any host has is refused whole, by a snapshot or piece by piece', { timeout: 120_000 }, async () => {
+  await using fresh = await freshStore();
+  const { store } = fresh;
+  const hello = await readyHost(store, 'a');
+  const rows = (from: number, count: number) => ({
+    references: Array.from({ length: count }, (_, at) => referenceOf(`fd ${from + at}`, 1)),
+  });
+  const max = hostRowsMax.references;
+  const half = max / 2;
+  const page = (at: number, part: ReturnType<typeof rows>) => ({ ...reportOf(hello, 1, 'snapshot', part), page: at, pages: 3 });
+  assert.equal((await applyReport(store, page(0, rows(0, half)))).result, 'staged');
+  assert.equal((await applyReport(store, page(1, rows(half, half)))).result, 'staged');
+  const refused = await applyReport(store, page(2, rows(max, 1)));
+  assert.deepEqual([refused.result, refused.code, refused.reason], ['refused', 'REPORT_TOO_LARGE', `more than ${max} references`]);
+  assert.deepEqual(await select(store, 'select from reference_holders'), []);
+  await select(
+    store,
+    `insert into reference_holders (host_id, boot_id, id, kind, type, key)
+    select 'a', '${hello.bootId}', n::text, 'fd', 'net', 'id:1' from generate_series(1, ${max - 1}) n`,
+  );
+  assert.equal((await applyReport(store, { ...reportOf(hello, 2, 'snapshot'), page: 0, pages: 2 })).result, 'staged');
+  await select(store, `update agent_sessions set report_boot_id = boot_id, report_epoch = epoch, report_seq = 2`);
+  assert.equal((await applyReport(store, reportOf(hello, 3, 'delta', rows(0, 1)))).result, 'committed');
+  const more = await applyReport(store, reportOf(hello, 4, 'delta', rows(1, 1)));
+  assert.deepEqual([more.result, more.code], ['refused', 'REPORT_TOO_LARGE']);
+  assert.deepEqual(await select(store, 'select count(*)::int from reference_holders'), [{ count: max }]);
+});
+
+test('pages of a report that goes on no more are dropped, those of one that does are not', async () => {
+  await using fresh = await freshStore();
+  const { store } = fresh;
+  const staged = async (id: string, pages: number) => {
+    const hello = await readyHost(store, id);
+    for (let page = 0; page < pages; page += 1) await applyReport(store, { ...reportOf(hello, 1, 'snapshot'), page, pages: 9 });
+  };
+  await staged('left', 2);
+  await staged('slow', 2);
+  await select(store, `update report_pages set staged_at = now() - interval '11 minutes' where host_id = 'left' or page = 0`);
+  await applyRetention(store, { days: 30, nowMs: Date.now() });
+  assert.deepEqual(await select(store, 'select host_id, page from report_pages order by page'), [
+    { host_id: 'slow', page: 0 },
+    { host_id: 'slow', page: 1 },
+  ]);
 });
 
 test('a reboot ends the old boot as of when it was last seen; the new one starts from nothing', async () => {

@@ -1,0 +1,1 @@
+ALTER TABLE "report_pages" ADD COLUMN "staged_at" timestamp with time zone DEFAULT now() NOT NULL;
