@@ -49,7 +49,7 @@ function decodeThread(view: DataView, at: number): ThreadRow {
   return {
     pid: view.getInt32(at + nsfThread.pid[0], true),
     tid: view.getInt32(at + nsfThread.tid[0], true),
-    startTicks: view.getBigUint64(at + nsfThread.start_ticks[0], true).toString(),
+    startTicks: decimalAt(view, at + nsfThread.start_ticks[0]),
     ownFiles: (view.getUint32(at + nsfThread.flags[0], true) & OWN_FILES) !== 0,
     ns: namespaceLinks.map((_, link) => view.getInt32(at + nsfThread.ns[0] + link * 4, true)),
   };
@@ -82,23 +82,34 @@ function decodeProcesses(buffer: ArrayBuffer, offset: number, count: number): Pr
 export function decodeNamespace(view: DataView, at: number): NamespaceRow {
   const type = namespaceTypes[view.getInt32(at + nsfNamespace.type[0], true)];
   if (type === undefined) throw new RangeError('the scan holds a namespace of an unknown type');
-  const ownerUid = Number(view.getBigInt64(at + nsfNamespace.owner_uid[0], true));
+  const ownerUid = view.getInt32(at + nsfNamespace.owner_uid[0] + 4, true) < 0 ? null : numberAt(view, at + nsfNamespace.owner_uid[0]);
   return {
     type,
-    inode: Number(view.getBigUint64(at + nsfNamespace.inode[0], true)),
-    dev: Number(view.getBigUint64(at + nsfNamespace.dev[0], true)),
+    inode: numberAt(view, at + nsfNamespace.inode[0]),
+    dev: numberAt(view, at + nsfNamespace.dev[0]),
     id: decodeId(view, at + nsfNamespace.id[0]),
     parentIndex: view.getInt32(at + nsfNamespace.parent[0], true),
     ownerIndex: view.getInt32(at + nsfNamespace.owner[0], true),
-    ownerUid: ownerUid < 0 ? null : ownerUid,
+    ownerUid,
     processCount: view.getUint32(at + nsfNamespace.process_count[0], true),
     leaderPid: view.getInt32(at + nsfNamespace.leader_pid[0], true),
-    leaderStartTicks: view.getBigUint64(at + nsfNamespace.leader_start_ticks[0], true).toString(),
+    leaderStartTicks: decimalAt(view, at + nsfNamespace.leader_start_ticks[0]),
   };
 }
 
 /** A 64-bit namespace id as decimal text; null for 0, which is "the kernel has none". */
 export function decodeId(view: DataView, at: number): string | null {
-  const id = view.getBigUint64(at, true);
-  return id === 0n ? null : id.toString();
+  const id = decimalAt(view, at);
+  return id === '0' ? null : id;
+}
+
+/** An unsigned number of 64 bits as decimal text. A BigInt only beyond 2^53: it costs ten times as much. */
+function decimalAt(view: DataView, at: number): string {
+  const high = view.getUint32(at + 4, true);
+  return high < 0x20_0000 ? String(high * 0x1_0000_0000 + view.getUint32(at, true)) : view.getBigUint64(at, true).toString();
+}
+
+/** Likewise as a number, which must be below 2^53. */
+function numberAt(view: DataView, at: number): number {
+  return view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
 }
