@@ -39,9 +39,10 @@ import type { MountedNamespace } from './unmount.ts';
 export type Native = {
   /**
    * All processes and namespaces that the procfs at `proc` (default /proc) shows. What may not be read is counted and
-   * left out. PROC_UNAVAILABLE if there is no procfs.
+   * left out. PROC_UNAVAILABLE if there is no procfs. A process with one thread that has not run since the last scan is not read again, but for
+   * its parent if that has ended; `fresh`: every one is read.
    */
-  scan(options?: { proc?: string }): Promise<Scan>;
+  scan(options?: { proc?: string; fresh?: boolean }): Promise<Scan>;
   /**
    * Holders in processes: descriptors, sockets, tun devices and threads, of all processes or of `pids` only. A socket counts where its network
    * namespace is another than its process's. What may not be looked into is counted by reason.
@@ -123,7 +124,7 @@ export function loadNative(options: LoadOptions = {}): Native {
   const taskLoader = options.taskLoader ?? fileURLToPath(new URL('build/nsfleet-bpf-load', import.meta.url));
   return {
     openTaskIterator: () => openTaskIterator(calls, taskLoader, options.scanRows),
-    scan: ({ proc = '/proc' } = {}) => scanner(proc),
+    scan: ({ proc = '/proc', fresh = false } = {}) => scanner(proc, fresh),
     references: ({ proc = '/proc', pids } = {}) => search.references(proc, pids),
     mounts: (doors, { proc = '/proc' } = {}) => search.mounts(proc, doors),
     scanPids: (pids, { proc = '/proc' } = {}) => scanPids(proc, pids),
@@ -191,7 +192,7 @@ function onWorker(start: (done: Done) => void, memory: readonly ArrayBufferView[
 /** koffi passes the memory of a typed array itself to `void *`; nothing is copied. */
 function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
   const scan = library.func(
-    'int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
+    'int nsf_scan(const char *proc, uint32_t part, uint32_t parts, void *before, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
   );
   const unmount = library.func(
     'int nsf_unmount(int32_t mount_namespace, const char *path, uint64_t id, uint64_t inode, void *left, void *error)',
@@ -225,10 +226,10 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
       onWorker((done) => openIds.async(ids, ids.length, room, buffer, buffer.byteLength, error, done), [ids, room, buffer, error]),
     addressOf: (memory) => koffi.address(memory),
     scanBytes: library.func('uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max)'),
-    scan: (proc, { part, parts }, rows, buffer, error) =>
+    scan: (proc, { part, parts }, before, rows, buffer, error) =>
       onWorker(
-        (done) => scan.async(proc, part, parts, rows.processes, rows.namespaces, buffer, buffer.byteLength, error, done),
-        [buffer, error],
+        (done) => scan.async(proc, part, parts, before, rows.processes, rows.namespaces, buffer, buffer.byteLength, error, done),
+        [before ?? buffer, buffer, error],
       ),
     tasksBytes: library.func('uint64_t nsf_tasks_bytes(uint32_t process_max, uint32_t namespace_max, uint32_t thread_max)'),
     tasks: (link, rows, buffer, error) =>

@@ -9,8 +9,15 @@ export type TaskRows = ScanRows & { threads: number };
 /** The functions of nsfleet.h as koffi gives them; binding.ts alone makes them. Negative results are -errno. */
 export type Calls = {
   scanBytes(processMax: number, namespaceMax: number): number;
-  /** On a worker thread. `buffer` and `error` must stay referenced until it is done. */
-  scan(proc: string, which: { part: number; parts: number }, rows: ScanRows, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  /** On a worker thread. `before` is the filled buffer of an earlier pass, or has a head without rows; null: nothing is remembered. */
+  scan(
+    proc: string,
+    which: { part: number; parts: number },
+    before: Uint8Array | null,
+    rows: ScanRows,
+    buffer: Uint8Array,
+    error: Uint8Array,
+  ): Promise<number>;
   /** On a worker thread, like `scan`. */
   inside(rows: Uint8Array, count: number, error: Uint8Array): Promise<number>;
   foundBytes(room: Uint32Array): number;

@@ -11,6 +11,8 @@ export type RowsCall<Rows, Result> = {
   /** Rows that would have been enough when the call said ENOSPC; 0: enough already. */
   neededOf: (buffer: ArrayBuffer) => Rows;
   decode: (buffer: ArrayBuffer) => Result;
+  /** Takes the buffer that was decoded, and gives one that may be used for the next call, if there is one. Default: the same. */
+  free?: (buffer: ArrayBuffer) => ArrayBuffer | null;
   /** For the error. */
   attempted: string;
   target: string;
@@ -23,7 +25,7 @@ export type RowsCall<Rows, Result> = {
 export function createGrowing<Rows extends Record<string, number>>(first: Rows): <Result>(call: RowsCall<Rows, Result>) => Promise<Result> {
   let limit = { ...first };
   const idle: ArrayBuffer[] = [];
-  return async ({ bytesOf, call, neededOf, decode, attempted, target }) => {
+  return async ({ bytesOf, call, neededOf, decode, free = (buffer) => buffer, attempted, target }) => {
     const error = errorBuffer();
     let result = 0;
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
@@ -36,7 +38,8 @@ export function createGrowing<Rows extends Record<string, number>>(first: Rows):
       }
       check(result, error, attempted, target);
       const decoded = decode(buffer);
-      if (idle.length < 2) idle.push(buffer);
+      const unused = free(buffer);
+      if (unused !== null && idle.length < 2) idle.push(unused);
       return decoded;
     }
     check(result, error, attempted, target);

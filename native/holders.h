@@ -2,6 +2,7 @@
 #define NSF_HOLDERS_H
 
 #include "found.h"
+#include "proc_text.h"
 
 /* One search through processes under way. */
 struct nsf_search {
@@ -46,15 +47,6 @@ int32_t nsf_entry_number(const char *name);
 struct nsf_reference *nsf_search_add(struct nsf_search *search, struct nsf_place *place, int kind, int32_t ns, int32_t fd,
                                      const void *text, size_t bytes);
 
-/* What tells whether a process has run meanwhile. */
-struct nsf_runs {
-    uint64_t ran_ns;
-    uint64_t waited_ns;
-    uint64_t runs;
-};
-
-/* From /proc/<pid>/schedstat; false where the kernel keeps none (CONFIG_SCHED_INFO), or the process has ended. */
-int nsf_read_runs(int proc, const char *name, struct nsf_runs *runs);
 /* The slot of PID if the last pass saw it with these RUNS; it is this pass's then. Else NULL. */
 const struct nsf_idle_process *nsf_recall_idle(struct nsf_search *search, int32_t pid, const struct nsf_runs *runs);
 /* HELD: rows that it got. */

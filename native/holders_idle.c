@@ -1,21 +1,5 @@
 #include "holders.h"
 
-#include "owned_fd.h"
-#include "proc_text.h"
-
-#include <string.h>
-
-int nsf_read_runs(int proc, const char *name, struct nsf_runs *runs) {
-    char path[32];
-    char text[96]; /* three numbers of at most 20 digits */
-    size_t bytes = strnlen(name, sizeof path - sizeof "/schedstat");
-    memcpy(path, name, bytes);
-    memcpy(path + bytes, "/schedstat", sizeof "/schedstat");
-    NSF_OWNED_FD file = openat(proc, path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = file < 0 ? -1 : read(file, text, sizeof text);
-    return length <= 0 ? 0 : nsf_parse_runs(text, (size_t)length, runs);
-}
-
 /* The slot of PID, or the free one where it belongs; NULL: the table is full. */
 static struct nsf_idle_process *slot_of(const struct nsf_search *search, int32_t pid) {
     uint32_t at = ((uint32_t)pid * 0x9e3779b9u >> 7) & search->idle_mask;
@@ -32,8 +16,7 @@ const struct nsf_idle_process *nsf_recall_idle(struct nsf_search *search, int32_
         return NULL;
     struct nsf_idle_process *slot = slot_of(search, pid);
     /* Of the last pass and no other: what this pass remembers may be of a try that had too little room, so nobody has its rows. */
-    if (!slot || slot->pid == 0 || slot->pass + 1 != search->pass || slot->runs != runs->runs || slot->ran_ns != runs->ran_ns ||
-        slot->waited_ns != runs->waited_ns)
+    if (!slot || slot->pid == 0 || slot->pass + 1 != search->pass || !nsf_same_runs(&slot->runs, runs))
         return NULL;
     slot->pass = search->pass;
     return slot;
@@ -51,9 +34,7 @@ void nsf_remember_idle(struct nsf_search *search, int32_t pid, const struct nsf_
         search->found.head->idle_known++;
         slot->pid = pid;
     }
-    slot->ran_ns = runs->ran_ns;
-    slot->waited_ns = runs->waited_ns;
-    slot->runs = runs->runs;
+    slot->runs = *runs;
     slot->pass = search->pass;
     slot->held = held;
 }

@@ -26,15 +26,17 @@ export const nsfScan = {
 } as const;
 
 export const nsfProcess = {
-  whole: 80,
+  whole: 112,
   start_ticks: [0, 8],
   pid: [8, 4],
   ppid: [12, 4],
   uid: [16, 4],
   state: [20, 1],
   comm_bytes: [21, 1],
+  flags: [22, 2],
   comm: [24, 16],
   ns: [40, 40],
+  runs: [80, 32],
 } as const;
 
 export const nsfNamespace = {
@@ -154,13 +156,11 @@ export const nsfKnownSocket = {
 } as const;
 
 export const nsfIdleProcess = {
-  whole: 40,
-  ran_ns: [0, 8],
-  waited_ns: [8, 8],
-  runs: [16, 8],
-  pid: [24, 4],
-  pass: [28, 4],
-  held: [32, 4],
+  whole: 48,
+  runs: [0, 32],
+  pid: [32, 4],
+  pass: [36, 4],
+  held: [40, 4],
 } as const;
 
 export const nsfDoor = {

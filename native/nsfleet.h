@@ -48,6 +48,19 @@ struct nsf_scan {
     uint32_t reserved;
 };
 
+/* What tells whether a process has run meanwhile: /proc/<pid>/schedstat. */
+struct nsf_runs {
+    uint64_t ran_ns;
+    uint64_t waited_ns;
+    uint64_t runs;
+    uint64_t inode; /* of that file: another process of the same pid has another one */
+};
+
+/* Only the process itself can change its row, but for its parent's end: whoever goes by RUNS must see to that. */
+#define NSF_PROCESS_MARKED 1u
+/* Not read in this pass: it has not run since it was. */
+#define NSF_PROCESS_REMEMBERED 2u
+
 struct nsf_process {
     uint64_t start_ticks; /* since boot, in clock ticks (stat field 22) */
     int32_t pid;
@@ -55,9 +68,10 @@ struct nsf_process {
     uint32_t uid;        /* effective: the owner of /proc/<pid> is that whatever "dumpable" says (fs/proc task_dump_owner) */
     uint8_t state;       /* R S D Z … (stat field 3) */
     uint8_t comm_bytes;  /* 0…16 */
-    uint16_t reserved;
+    uint16_t flags;
     char comm[16];          /* raw bytes, not terminated; longer kernel thread names are cut */
     int32_t ns[NSF_LINKS];  /* row of the namespace, or -1: unreadable, or a zombie has none */
+    struct nsf_runs runs;   /* as they were when its reading began, if it is marked */
 };
 
 struct nsf_namespace {
@@ -181,9 +195,7 @@ struct nsf_known_socket {
  * zero: free. After a failure the caller forgets all of it.
  */
 struct nsf_idle_process {
-    uint64_t ran_ns;
-    uint64_t waited_ns;
-    uint64_t runs;
+    struct nsf_runs runs;
     int32_t pid;
     uint32_t pass; /* the last one that saw it */
     uint32_t held; /* rows */
@@ -290,8 +302,13 @@ NSF_PUBLIC uint64_t nsf_scan_bytes(uint32_t process_max, uint32_t namespace_max)
  * nsf_scan_bytes(process_max, namespace_max) bytes and begins with struct nsf_scan afterwards. -ENOSPC: too small,
  * process_needed and namespace_needed say what to try. Reads only, so it may run on any thread. A namespace stays open from
  * its first sight to the end of the scan, so its inode number cannot pass to another one meanwhile.
+ *
+ * BEFORE is the buffer of an earlier pass over the same procfs, or one whose head counts no rows: a process with one thread that has not run
+ * since keeps its row (NSF_PROCESS_REMEMBERED) and its namespaces, which costs a quarter, and what the next pass may go by is read along. -ESTALE:
+ * a process ended meanwhile, and the number of a namespace of its is another one's; nothing was found that can be relied on. NULL: nothing is
+ * remembered.
  */
-NSF_PUBLIC int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max,
+NSF_PUBLIC int nsf_scan(const char *proc, uint32_t part, uint32_t parts, const void *before, uint32_t process_max, uint32_t namespace_max,
                         void *buffer, uint64_t bytes, struct nsf_error *error);
 
 /*

@@ -46,16 +46,27 @@ int nsf_link_type(int link) {
     return link;
 }
 
-int nsf_nsfs_identify(int fd, struct nsf_nsfs *out) {
+int nsf_nsfs_inode(int fd, struct nsf_nsfs *out) {
     /* statx and not fstat: fstat is a symbol of glibc 2.33, and 2.28 is the floor. */
     struct statx about;
-    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO, &about) != 0)
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &about) != 0)
         return -errno;
     out->inode = about.stx_ino;
     out->dev = makedev(about.stx_dev_major, about.stx_dev_minor);
-    if (ioctl(fd, NSFS_GET_ID, &out->id) != 0)
-        out->id = 0;
+    out->id = 0;
     return 0;
+}
+
+uint64_t nsf_nsfs_id(int fd) {
+    uint64_t id;
+    return ioctl(fd, NSFS_GET_ID, &id) == 0 ? id : 0;
+}
+
+int nsf_nsfs_identify(int fd, struct nsf_nsfs *out) {
+    int result = nsf_nsfs_inode(fd, out);
+    if (result == 0)
+        out->id = nsf_nsfs_id(fd);
+    return result;
 }
 
 int nsf_nsfs_magic(int fd) {

@@ -23,6 +23,9 @@ int nsf_link_type(int link);
 int nsf_nsfs_magic(int fd);
 /* 0 or -errno. */
 int nsf_nsfs_identify(int fd, struct nsf_nsfs *out);
+/* The same in two steps: all but the id, which is 0, and the id, 0 where the kernel has none. */
+int nsf_nsfs_inode(int fd, struct nsf_nsfs *out);
+uint64_t nsf_nsfs_id(int fd);
 /* Index of the type (enum nsf_type), -EINVAL if FD is no namespace, or -errno. */
 int nsf_nsfs_type(int fd);
 /* A new descriptor, or -errno; -EPERM: there is none, or it is outside of the caller's sight (ioctl_nsfs(2)). */

@@ -57,8 +57,10 @@ int nsf_parse_stat(const char *text, size_t bytes, struct nsf_stat *out) {
     at += 3;
     if (!parse_number(&at, end, &ppid) || ppid > INT32_MAX)
         return -EINVAL;
-    /* From behind field 4 (ppid) to field 22 (starttime). */
-    if (!skip_fields(&at, end, 18) || !parse_number(&at, end, &out->start_ticks))
+    /* From behind field 4 (ppid) to field 20 (num_threads), and from there to field 22 (starttime). */
+    if (!skip_fields(&at, end, 16) || !parse_number(&at, end, &out->threads))
+        return -EINVAL;
+    if (!skip_fields(&at, end, 2) || !parse_number(&at, end, &out->start_ticks))
         return -EINVAL;
     out->pid = (int32_t)pid;
     out->ppid = (int32_t)ppid;

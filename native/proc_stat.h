@@ -10,6 +10,7 @@ struct nsf_stat {
     int32_t pid;
     int32_t ppid;
     uint64_t start_ticks;
+    uint64_t threads;
     char state;
     uint8_t comm_bytes;
     char comm[16];

@@ -1,9 +1,11 @@
 #include "proc_text.h"
 
-#include "holders.h"
+#include "owned_fd.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Digits of BASE (at most 10) from *at on; false if there are none or they do not fit. */
 static int take_number(const char **at, const char *end, unsigned base, uint64_t *out) {
@@ -50,4 +52,25 @@ uint32_t nsf_parse_threads(const char *text, size_t bytes) {
         return 0;
     at++;
     return take_number(&at, text + bytes, 10, &threads) && threads < UINT32_MAX ? (uint32_t)threads : 0;
+}
+
+int nsf_read_runs(int proc, const char *name, struct nsf_runs *runs) {
+    char path[32];
+    char text[96]; /* three numbers of at most 20 digits */
+    struct statx about;
+    size_t bytes = strnlen(name, sizeof path - sizeof "/schedstat");
+    memcpy(path, name, bytes);
+    memcpy(path + bytes, "/schedstat", sizeof "/schedstat");
+    NSF_OWNED_FD file = openat(proc, path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? -1 : read(file, text, sizeof text);
+    if (length <= 0 || !nsf_parse_runs(text, (size_t)length, runs))
+        return 0;
+    if (statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &about) != 0)
+        return 0;
+    runs->inode = about.stx_ino;
+    return 1;
+}
+
+int nsf_same_runs(const struct nsf_runs *a, const struct nsf_runs *b) {
+    return a->runs == b->runs && a->ran_ns == b->ran_ns && a->waited_ns == b->waited_ns && a->inode == b->inode;
 }

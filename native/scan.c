@@ -43,6 +43,8 @@ void nsf_scan_lay_out(struct nsf_walk *scan, void *buffer, uint32_t process_max,
     scan->head = head;
     scan->processes = (struct nsf_process *)(void *)(at + head->process_offset);
     scan->process_max = process_max;
+    scan->before = NULL;
+    scan->before_at = 0;
 
     struct nsf_table *table = &scan->table;
     uint32_t slots = nsf_table_slots(namespace_max);
@@ -69,14 +71,17 @@ static int walk(struct nsf_walk *scan, uint32_t part, uint32_t parts, struct nsf
     return list.errnum == 0 ? 0 : nsf_fail(error, list.errnum, "read_proc", NULL);
 }
 
-int nsf_scan(const char *proc, uint32_t part, uint32_t parts, uint32_t process_max, uint32_t namespace_max, void *buffer,
-             uint64_t bytes, struct nsf_error *error) {
+int nsf_scan(const char *proc, uint32_t part, uint32_t parts, const void *before, uint32_t process_max, uint32_t namespace_max,
+             void *buffer, uint64_t bytes, struct nsf_error *error) {
     struct nsf_walk scan;
+    if (before == buffer)
+        return nsf_fail(error, EINVAL, "before", NULL);
     if (part >= parts)
         return nsf_fail(error, EINVAL, "part", NULL);
     if (process_max == 0 || namespace_max == 0 || nsf_scan_bytes(process_max, namespace_max) > bytes)
         return nsf_fail(error, EINVAL, "buffer", NULL);
     nsf_scan_lay_out(&scan, buffer, process_max, namespace_max);
+    scan.before = before;
     NSF_OWNED_FD opened = nsf_open_proc(proc, error);
     if (opened < 0)
         return opened;

@@ -4,8 +4,10 @@
 #include "nsfs.h"
 #include "owned_fd.h"
 #include "proc_stat.h"
+#include "proc_text.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -31,7 +33,7 @@ static int32_t read_link(struct nsf_walk *scan, int ns, int link) {
     if (bytes < 0)
         return -errno;
     int32_t index = nsf_table_find(&scan->table, type, link_inode(text, bytes));
-    if (index >= 0)
+    if (index >= 0 && scan->table.pins[index] != NSF_REMEMBERED)
         return index;
     int fd = openat(ns, nsf_link_names[link], O_RDONLY | O_CLOEXEC | NSF_PIN_FLAGS);
     if (fd < 0)
@@ -56,7 +58,7 @@ static int32_t read_unborn(struct nsf_walk *scan, int ns, int32_t pid) {
 }
 
 static int is_fatal(int result) {
-    return result == -ENOSPC || result == -EMFILE || result == -ENFILE || result == -ENOMEM;
+    return result == -ENOSPC || result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ESTALE;
 }
 
 /*
@@ -92,10 +94,49 @@ static int read_links(struct nsf_walk *scan, int ns, struct nsf_process *row, in
 }
 
 /*
+ * Whether nothing of ROW can change while the process does not run, but its parent. One that runs just now may do so unseen until the next tick;
+ * a thread may change the name of another one; and without an id a namespace cannot be told from the next one of its number.
+ */
+static int may_mark(const struct nsf_walk *scan, const struct nsf_process *row, uint64_t threads) {
+    if (threads != 1 || row->state == 'R')
+        return 0;
+    for (int link = 0; link < NSF_LINKS; link++)
+        if (row->ns[link] < 0 || scan->table.rows[row->ns[link]].id == 0)
+            return 0;
+    return 1;
+}
+
+/* The row of PID in the earlier pass, or NULL. Pids come in ascending order. */
+static const struct nsf_process *find_before(struct nsf_walk *scan, int32_t pid) {
+    const char *start = (const char *)scan->before;
+    const struct nsf_process *rows = (const struct nsf_process *)(const void *)(start + scan->before->process_offset);
+    while (scan->before_at < scan->before->process_count && rows[scan->before_at].pid < pid)
+        scan->before_at++;
+    return scan->before_at < scan->before->process_count && rows[scan->before_at].pid == pid ? &rows[scan->before_at] : NULL;
+}
+
+/* 1: the process has not run since the earlier pass, and ROW is as it was then. 0: it must be read. Or -errno. */
+static int remember(struct nsf_walk *scan, int32_t pid, const struct nsf_runs *runs, struct nsf_process *row) {
+    const struct nsf_process *old = find_before(scan, pid);
+    if (!old || !(old->flags & NSF_PROCESS_MARKED) || !nsf_same_runs(&old->runs, runs))
+        return 0;
+    const char *start = (const char *)scan->before;
+    const struct nsf_namespace *spaces = (const struct nsf_namespace *)(const void *)(start + scan->before->namespace_offset);
+    *row = *old;
+    row->flags |= NSF_PROCESS_REMEMBERED;
+    for (int link = 0; link < NSF_LINKS; link++) {
+        row->ns[link] = nsf_table_remember(&scan->table, spaces, old->ns[link]);
+        if (row->ns[link] < 0)
+            return row->ns[link];
+    }
+    return 1;
+}
+
+/*
  * NS is /proc/<pid>/ns, and all else is read through it: it stands for one process for good, so that once that has
  * ended nothing below is found, also if the pid is another one's by then. One open less than by /proc/<pid>.
  */
-static int read_process(struct nsf_walk *scan, int ns, struct nsf_process *row, int *refused) {
+static int read_process(struct nsf_walk *scan, int ns, const struct nsf_runs *runs, struct nsf_process *row, int *refused) {
     struct statx about;
     struct nsf_stat stat;
     memset(row, 0, sizeof *row);
@@ -115,7 +156,12 @@ static int read_process(struct nsf_walk *scan, int ns, struct nsf_process *row, 
     row->state = (uint8_t)stat.state;
     row->comm_bytes = stat.comm_bytes;
     memcpy(row->comm, stat.comm, sizeof row->comm);
-    return read_links(scan, ns, row, refused);
+    result = read_links(scan, ns, row, refused);
+    if (runs && result == KEPT && *refused == 0 && may_mark(scan, row, stat.threads)) {
+        row->flags = NSF_PROCESS_MARKED;
+        row->runs = *runs;
+    }
+    return result;
 }
 
 static void count_refused(struct nsf_scan *head, int errnum) {
@@ -135,27 +181,40 @@ static int open_ns(int proc, const char *name) {
     return openat(proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* One process into ROW: an outcome, or -errno. */
+static int take_process(struct nsf_walk *scan, const char *name, struct nsf_process *row, int *refused) {
+    struct nsf_runs runs;
+    /* Before all else: what it does while it is read makes other numbers. */
+    int counted = scan->before && nsf_read_runs(scan->proc, name, &runs);
+    if (counted) {
+        int result = remember(scan, (int32_t)strtol(name, NULL, 10), &runs, row);
+        if (result != 0)
+            return result < 0 ? result : KEPT;
+    }
+    NSF_OWNED_FD ns = open_ns(scan->proc, name);
+    if (ns >= 0)
+        return read_process(scan, ns, counted ? &runs : NULL, row, refused);
+    if (is_fatal(-errno))
+        return -errno;
+    if (errno == ENOENT || errno == ESRCH)
+        return VANISHED;
+    *refused = errno;
+    return HIDDEN;
+}
+
 int nsf_scan_process(struct nsf_walk *scan, const char *name, struct nsf_error *error) {
     struct nsf_scan *head = scan->head;
     uint32_t known = scan->table.count;
     int refused = 0;
-    NSF_OWNED_FD ns = open_ns(scan->proc, name);
-    if (ns < 0) {
-        if (is_fatal(-errno))
-            return nsf_fail_errno(error, "open_process", name);
-        if (errno == ENOENT || errno == ESRCH)
-            head->vanished++;
-        else
-            count_refused(head, errno);
+    if (head->process_count == scan->process_max) {
+        head->process_needed++; /* counts on, so that the caller grows once */
         return 0;
     }
-    head->process_needed++;
-    if (scan->process_max < head->process_needed)
-        return 0; /* counts on, so that the caller grows once */
     struct nsf_process *row = &scan->processes[head->process_count];
-    int result = read_process(scan, ns, row, &refused);
+    int result = take_process(scan, name, row, &refused);
     count_refused(head, refused);
     if (result == KEPT) {
+        head->process_needed++;
         head->process_count++;
         nsf_count_members(scan->table.rows, row);
         return 0;

@@ -10,6 +10,9 @@ struct nsf_walk {
     struct nsf_process *processes;
     uint32_t process_max;
     struct nsf_table table;
+    /* An earlier pass, or NULL: nothing is remembered. Rows stand in the order of pids, as procfs lists them. */
+    const struct nsf_scan *before;
+    uint32_t before_at;
 };
 
 /*

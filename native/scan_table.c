@@ -31,6 +31,17 @@ int32_t nsf_table_find(const struct nsf_table *table, int type, uint64_t inode) 
     return (int32_t)table->slots[slot_of(table, type, inode)] - 1;
 }
 
+/* An open descriptor keeps the namespace, and with it the inode number, from being freed and given away. */
+static void pin(struct nsf_table *table, uint32_t index, int fd) {
+    if (table->pinned < table->pin_max) {
+        table->pins[index] = fd;
+        table->pinned++;
+    } else {
+        table->pins[index] = -1;
+        table->unpinned++;
+    }
+}
+
 static int32_t add(struct nsf_table *table, int type, const struct nsf_nsfs *about, int fd) {
     if (table->count == table->max)
         return -ENOSPC;
@@ -44,14 +55,7 @@ static int32_t add(struct nsf_table *table, int type, const struct nsf_nsfs *abo
     row->owner_uid = type == NSF_USER ? nsf_nsfs_owner_uid(fd) : -1;
     row->parent = -1;
     row->owner = -1;
-    /* An open descriptor keeps the namespace, and with it the inode number, from being freed and given away. */
-    if (table->pinned < table->pin_max) {
-        table->pins[index] = fd;
-        table->pinned++;
-    } else {
-        table->pins[index] = -1;
-        table->unpinned++;
-    }
+    pin(table, index, fd);
     table->slots[slot_of(table, type, about->inode)] = index + 1;
     return (int32_t)index;
 }
@@ -86,19 +90,33 @@ static int describe(struct nsf_table *table, int type, int fd, int32_t index) {
     return 0;
 }
 
+/* FD has the number of a row that is remembered: it is that namespace, or the number has passed on. */
+static int confirm(struct nsf_table *table, int32_t index, int fd) {
+    if (nsf_nsfs_id(fd) != table->rows[index].id)
+        return -ESTALE;
+    (void)fcntl(fd, F_SETFL, NSF_PIN_FLAGS);
+    pin(table, (uint32_t)index, fd);
+    return 0;
+}
+
 int32_t nsf_table_resolve(struct nsf_table *table, int type, int fd) {
     struct nsf_nsfs about;
-    (void)fcntl(fd, F_SETFL, NSF_PIN_FLAGS);
-    int result = nsf_nsfs_identify(fd, &about);
+    int result = nsf_nsfs_inode(fd, &about);
     if (result < 0) {
         close(fd);
         return result;
     }
+    /* Nearly every parent and owner is known: nothing more is asked of those. */
     int32_t index = nsf_table_find(table, type, about.inode);
     if (index >= 0) {
-        close(fd);
-        return index;
+        if (table->pins[index] == NSF_REMEMBERED)
+            result = confirm(table, index, fd);
+        if (table->pins[index] != fd)
+            close(fd);
+        return result < 0 ? result : index;
     }
+    (void)fcntl(fd, F_SETFL, NSF_PIN_FLAGS);
+    about.id = nsf_nsfs_id(fd);
     index = add(table, type, &about, fd);
     if (index < 0) {
         close(fd);
@@ -108,6 +126,31 @@ int32_t nsf_table_resolve(struct nsf_table *table, int type, int fd) {
     if (table->pins[index] != fd)
         close(fd);
     return result < 0 ? result : index;
+}
+
+int32_t nsf_table_remember(struct nsf_table *table, const struct nsf_namespace *others, int32_t other) {
+    const struct nsf_namespace *from = &others[other];
+    int32_t known = nsf_table_find(table, from->type, from->inode);
+    if (known >= 0)
+        return table->rows[known].id == from->id ? known : -ESTALE;
+    if (table->count == table->max)
+        return -ENOSPC;
+    uint32_t index = table->count++;
+    struct nsf_namespace *row = &table->rows[index];
+    *row = *from;
+    row->process_count = 0;
+    row->leader_pid = 0;
+    row->leader_start_ticks = 0;
+    row->parent = -1;
+    row->owner = -1;
+    table->pins[index] = NSF_REMEMBERED;
+    table->slots[slot_of(table, row->type, row->inode)] = index + 1;
+    /* Recursion ends as in describe(): OTHERS were described by it. */
+    if (from->parent >= 0 && (row->parent = nsf_table_remember(table, others, from->parent)) < 0)
+        return row->parent;
+    if (from->owner >= 0 && (row->owner = nsf_table_remember(table, others, from->owner)) < 0)
+        return row->owner;
+    return (int32_t)index;
 }
 
 int32_t nsf_table_note(struct nsf_table *table, int type, uint64_t inode) {
@@ -136,7 +179,7 @@ void nsf_table_truncate(struct nsf_table *table, uint32_t count) {
         if (table->pins[index] >= 0) {
             close(table->pins[index]);
             table->pinned--;
-        } else {
+        } else if (table->pins[index] != NSF_REMEMBERED) {
             table->unpinned--;
         }
     }

@@ -9,7 +9,7 @@
 /* The namespaces of one scan: rows in order of first sight, found by (type, inode) through open addressing. */
 struct nsf_table {
     struct nsf_namespace *rows;
-    int32_t *pins;   /* one open descriptor a row, or -1 */
+    int32_t *pins;   /* one open descriptor a row, or -1, or NSF_REMEMBERED */
     uint32_t *slots; /* row + 1, 0 is free */
     uint32_t count;
     uint32_t max;
@@ -25,6 +25,9 @@ struct nsf_table {
  */
 #define NSF_PIN_FLAGS (O_APPEND | O_NONBLOCK)
 
+/* A pin: the row is of an earlier pass, and the namespace is held by a process that was not read again. It may be gone by now. */
+#define NSF_REMEMBERED (-2)
+
 /* Slots for so many rows. */
 uint32_t nsf_table_slots(uint32_t max);
 
@@ -32,8 +35,14 @@ uint32_t nsf_table_slots(uint32_t max);
 int32_t nsf_table_find(const struct nsf_table *table, int type, uint64_t inode);
 
 /*
+ * Row of row INDEX of OTHERS, which an earlier pass found and which is known to be there now; likewise its parent and owner. -ESTALE: the
+ * table knows another namespace of that number. -ENOSPC: no room.
+ */
+int32_t nsf_table_remember(struct nsf_table *table, const struct nsf_namespace *others, int32_t index);
+
+/*
  * Row of the namespace open at FD, which now belongs to the table. A new one is described and so are its parent and
- * owner, up to what the caller may see. -ENOSPC: no room. Otherwise -errno.
+ * owner, up to what the caller may see. -ENOSPC: no room. -ESTALE: the one that was remembered under its number has gone. Otherwise -errno.
  */
 int32_t nsf_table_resolve(struct nsf_table *table, int type, int fd);
 

@@ -44,9 +44,9 @@ async function judge(native: Sources, iterator: TaskIterator): Promise<Verdict> 
   let sentence = '';
   for (let attempt = 0; attempt < attempts; attempt++) {
     try {
-      const before = await native.scan();
+      const before = await native.scan({ fresh: true });
       const scan = await iterator.scan();
-      const after = await native.scan();
+      const after = await native.scan({ fresh: true });
       const { differing, unseen, hidden, compared } = compareScans(before, scan, after);
       const strange = differing[0] ?? unseen[0];
       if (strange === undefined && compared > 0) return { hidden, refused: refusedOf(after.counts) };

@@ -1,5 +1,6 @@
 /**
- * `npm run bench` (`-- --short`: fewer rounds, for CI; `-- --long`: also 20,000 processes; `-- history`: the past at size; `-- live`: changes). Prints what
+ * `npm run bench` (`-- --short`: fewer rounds, for CI; `-- --long`: also 20,000 processes; `-- scan`, `-- live`: that part only; `-- history`: the past at
+ * size). Prints what
  * it measured and on what; judges nothing: a shared machine's single times mean little, ratios of one run more.
  */
 import { spawnSync } from 'node:child_process';
@@ -39,6 +40,10 @@ function inOwnNamespace(args: readonly string[]): boolean {
   return false;
 }
 
+async function scan(short: boolean, long: boolean): Promise<void> {
+  await benchScan(short ? [100, 1000] : [100, 1000, 5000, ...(long ? [20_000] : [])], short ? 3 : 15);
+}
+
 const args = process.argv.slice(2);
 if (inOwnNamespace(args)) {
   const short = args.includes('--short');
@@ -52,9 +57,11 @@ if (inOwnNamespace(args)) {
     await benchIngest({ ...(short ? { hosts: 50, minutes: 4 } : { hosts: 1000, minutes: 8 }), nats: args.includes('--nats') });
   } else if (args[0] === 'live') {
     await benchLive(short ? 30 : 200, short ? 10 : 300);
+  } else if (args[0] === 'scan') {
+    await scan(short, args.includes('--long'));
   } else {
     await benchCreate(short ? 5 : 100);
-    await benchScan(short ? [100, 1000] : [100, 1000, 5000, ...(args.includes('--long') ? [20_000] : [])], short ? 3 : 15);
+    await scan(short, args.includes('--long'));
     await benchLive(short ? 30 : 200, short ? 10 : 300);
   }
 }
