@@ -5,7 +5,9 @@
 import type { HostAction } from '#shared/act.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { ErrorCode } from '#shared/errors.ts';
+import { isWithin } from '#shared/paths.ts';
 import type { SandboxSpec } from '#shared/sandbox.ts';
+import type { Volume } from '#shared/volume.ts';
 import type { Policy } from './policy/model.ts';
 
 /** `allow`: what the host's administrator would write into the policy. */
@@ -14,7 +16,7 @@ export type Refusal = { code: Extract<ErrorCode, 'POLICY_REFUSED' | 'ROOT_REFUSE
 type Rule = (spec: SandboxSpec, policy: Policy) => Refusal[];
 
 /** What a sandbox is made from. A root directory is judged by its real path, which `sandbox/real-root.ts` finds. */
-const onCreation: readonly Rule[] = [root];
+const onCreation: readonly Rule[] = [root, volumes];
 /** What every process of it shares: asked for each, since the policy may have become narrower after the sandbox was made. */
 const always: readonly Rule[] = [];
 
@@ -91,7 +93,25 @@ function root({ root: asked }: SandboxSpec, { roots }: Policy): Refusal[] {
   return tree === undefined ? [] : refuse(`${path} lies in ${tree}, which the host keeps to itself`);
 }
 
-/** Both are real paths. */
-export function isWithin(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
+/** What root inside writes into a volume is root's on the host, so none is allowed that is not named; nor a part of what the host keeps to itself. */
+function volumes({ volumes: asked }: SandboxSpec, policy: Policy): Refusal[] {
+  return asked.flatMap((volume) => (volume.type === 'bind' ? bind(volume, policy) : []));
+}
+
+function bind({ source, readonly, propagation }: Extract<Volume, { type: 'bind' }>, { binds, roots }: Policy): Refusal[] {
+  const entry = `{ path: ${source}${readonly ? '' : ', writable: true'}${propagation === 'rslave' ? ', rslave: true' : ''} }`;
+  const refuse = (reason: string, allow: string | null = `binds: [${entry}]`): Refusal[] => [{ code: 'POLICY_REFUSED', reason, allow }];
+  const named = binds.filter(({ path }) => isWithin(source, path));
+  if (named.length === 0) return refuse(`this host binds nothing of ${source} into sandboxes`);
+  if (!readonly && !named.some(({ writable }) => writable)) return refuse(`this host binds ${source} read-only`);
+  if (propagation === 'rslave' && !named.some(({ rslave }) => rslave))
+    return refuse(`this host binds ${source} without later mounts (rslave)`);
+  const kept = roots.privateDirectories.find((directory) => isWithin(directory, source) || isWithin(source, directory));
+  if (kept !== undefined) return refuse(`${source} holds or lies in ${kept}, which is its agent’s own`, null);
+  // A part of one may be named (/etc/ssl/certs), but not by naming what holds all of it.
+  const tree = ['/', ...hostTrees].find(
+    (directory) =>
+      (directory === '/' ? source === '/' : isWithin(source, directory)) && named.every(({ path }) => isWithin(directory, path)),
+  );
+  return tree === undefined ? [] : refuse(`${source} is of ${tree}, which the host keeps to itself`, null);
 }

@@ -13,8 +13,8 @@ import type { Actions } from './namespaces/actions.ts';
 import type { Placement } from './sandbox/placement.ts';
 import type { Placements } from './sandbox/placements.ts';
 import { compileSandboxPlan } from './sandbox/plan.ts';
-import { allowedSpec } from './sandbox/real-root.ts';
 import type { RunnerParts } from './sandbox/runner.ts';
+import { allowedSources } from './sandbox/sources.ts';
 import { startExec } from './stream/exec.ts';
 import type { OpenStream } from './stream/served-process.ts';
 import { startLogs } from './stream/logs.ts';
@@ -60,7 +60,7 @@ export function createQuestions(parts: QuestionParts): Questions {
       case 'plan': {
         const { spec, name, idRange } = question;
         const { host, owner, policy } = parts.runner;
-        const plan = compileSandboxPlan({ spec: allowedSpec(spec, policy, name), name, idRange, owner, host });
+        const plan = compileSandboxPlan({ ...allowedSources(spec, policy, name), name, idRange, owner, host });
         return { plan, lines: formatPlan(plan).trimEnd().split('\n') };
       }
       case 'mounts':

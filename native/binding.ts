@@ -13,7 +13,6 @@ import type { Fd } from './handles.ts';
 import { lookInside } from './inside.ts';
 import type { InsideLook, InsideView } from './inside.ts';
 import { layoutText } from './layout.ts';
-import { createLeftChildren } from './left-children.ts';
 import { listNamespaces } from './list-namespaces.ts';
 import { createSearch } from './search.ts';
 import { openProcess, processStart, spawn } from './processes.ts';
@@ -118,8 +117,7 @@ export function loadNative(options: LoadOptions = {}): Native {
   const path = options.library ?? fileURLToPath(new URL('build/libnsfleet.so', import.meta.url));
   const calls = openLibrary(path);
   const scanner = createScanner(calls, options.scanRows);
-  const left = createLeftChildren();
-  const search = createSearch(calls, left, options.foundRoom);
+  const search = createSearch(calls, options.foundRoom);
   const scanPids = createPidScanner(calls);
   const taskLoader = options.taskLoader ?? fileURLToPath(new URL('build/nsfleet-bpf-load', import.meta.url));
   return {
@@ -134,7 +132,7 @@ export function loadNative(options: LoadOptions = {}): Native {
     relate: (target) => relate(calls, target),
     processNamespaces: (pid) => processNamespaces(calls, pid),
     lookInside: (looks) => lookInside(calls, looks),
-    unmount: (mount) => unmount(calls, left, mount),
+    unmount: (mount) => unmount(calls, mount),
     sealProgram: (path) => sealProgram(calls, path),
     sealBytes: (bytes, name) => sealBytes(calls, bytes, name),
     socketpair: () => socketpair(calls),
@@ -194,16 +192,14 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
   const scan = library.func(
     'int nsf_scan(const char *proc, uint32_t part, uint32_t parts, void *before, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
   );
-  const unmount = library.func(
-    'int nsf_unmount(int32_t mount_namespace, const char *path, uint64_t id, uint64_t inode, void *left, void *error)',
-  );
+  const unmount = library.func('int nsf_unmount(int32_t mount_namespace, const char *path, uint64_t id, uint64_t inode, void *error)');
   const inside = library.func('int nsf_inside(void *rows, uint32_t count, void *error)');
   const references = library.func(
     'int nsf_references(const char *proc, void *inquiry, void *room, void *buffer, uint64_t bytes, void *error)',
   );
   const openIds = library.func('int nsf_open_ids(void *ids, uint32_t count, void *room, void *buffer, uint64_t bytes, void *error)');
   const mounts = library.func(
-    'int nsf_mounts(const char *proc, void *doors, uint32_t door_count, void *left, void *room, void *buffer, uint64_t bytes, void *error)',
+    'int nsf_mounts(const char *proc, void *doors, uint32_t door_count, void *room, void *buffer, uint64_t bytes, void *error)',
   );
   const scanPids = library.func(
     'int nsf_scan_pids(const char *proc, void *pids, uint32_t count, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
@@ -216,10 +212,10 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
     foundBytes: library.func('uint64_t nsf_found_bytes(void *room)'),
     references: (proc, inquiry, room, buffer, error) =>
       onWorker((done) => references.async(proc, inquiry, room, buffer, buffer.byteLength, error, done), [inquiry, room, buffer, error]),
-    mounts: (proc, doors, left, room, buffer, error) =>
+    mounts: (proc, doors, room, buffer, error) =>
       onWorker(
-        (done) => mounts.async(proc, doors, doors.length / 2, left, room, buffer, buffer.byteLength, error, done),
-        [doors, left, room, buffer, error],
+        (done) => mounts.async(proc, doors, doors.length / 2, room, buffer, buffer.byteLength, error, done),
+        [doors, room, buffer, error],
       ),
     listns: library.func('int nsf_listns(void *ids, uint32_t max, void *count, void *error)'),
     openIds: (ids, room, buffer, error) =>
@@ -255,8 +251,8 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
     pidfdSignal: library.func('int nsf_pidfd_signal(int32_t pidfd, int32_t signal, void *error)'),
     sealProgram: library.func('int nsf_seal_program(const char *path, void *fd, void *error)'),
     sealBytes: library.func('int nsf_seal_bytes(void *bytes, uint64_t size, const char *name, void *fd, void *error)'),
-    unmount: (mountNamespace, path, id, inode, left, error) =>
-      onWorker((done) => unmount.async(mountNamespace, path, id, inode, left, error, done), [left, error]),
+    unmount: (mountNamespace, path, id, inode, error) =>
+      onWorker((done) => unmount.async(mountNamespace, path, id, inode, error, done), [error]),
     pipe: library.func('int nsf_pipe(void *fds, void *error)'),
     socketpair: library.func('int nsf_socketpair(void *fds, void *error)'),
     sendFds: library.func('int nsf_send_fds(int32_t socket, void *bytes, uint32_t size, void *fds, uint32_t fd_count, void *error)'),

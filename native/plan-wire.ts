@@ -50,6 +50,8 @@ const opNumbers: Record<PlanOperationName, number> = {
   rlimit: 27,
   umask: 28,
   seccomp: 29,
+  lower: 30,
+  sysfs: 31,
 };
 
 /** enum plan_flag */
@@ -66,6 +68,9 @@ const flagBits = {
   userxattr: 1 << 9,
   createFile: 1 << 10,
   createDirectory: 1 << 11,
+  plain: 1 << 12,
+  slave: 1 << 13,
+  replace: 1 << 14,
 } as const;
 type Flags = Partial<Record<keyof typeof flagBits, boolean>>;
 
@@ -93,9 +98,12 @@ function fieldsOf(operation: PlanOperation): Fields {
       const { device, path, slot, op: _op, side: _side, ...flags } = operation;
       return { slot, strings: [path], flags: { ...flags, device: device !== null }, a: device?.major ?? 0, b: device?.minor ?? 0 };
     }
+    case 'lower':
+      return { strings: [operation.path] };
     case 'overlay': {
-      const { slot, lower, upper, work, mapOwners, userxattr } = operation;
-      return { slot, strings: [lower, upper, work], flags: { mapOwners, userxattr } };
+      const { slot, upper, work, memory, mapOwners, userxattr } = operation;
+      const base = { slot, mode: 0o755, strings: [upper, work], flags: { mapOwners, userxattr } };
+      return memory === null ? base : { ...base, a: memory.sizeBytes, b: memory.inodes, uid: memory.uid, gid: memory.gid };
     }
     case 'state_mkdir':
       return { strings: [operation.name], mode: operation.mode, uid: operation.uid, gid: operation.gid };
@@ -109,20 +117,28 @@ function fieldsOf(operation: PlanOperation): Fields {
       return { strings: [target], mode, a: sizeBytes, b: inodes, flags };
     }
     case 'attach': {
-      const { slot, target, create, optional } = operation;
-      return { slot, strings: [target], flags: { optional, createFile: create === 'file', createDirectory: create === 'directory' } };
+      const { slot, target, create, optional, followSymlinks } = operation;
+      return {
+        slot,
+        strings: [target],
+        flags: { optional, followSymlinks, createFile: create === 'file', createDirectory: create === 'directory' },
+      };
     }
     case 'proc':
     case 'mqueue':
       return { strings: [operation.target], flags: kernelFilesystem };
+    case 'sysfs':
+      return { strings: [operation.target], flags: { ...kernelFilesystem, readonly: true, optional: operation.optional } };
     case 'devpts':
       return { strings: [operation.target], gid: operation.gid, flags: { nosuid: true, noexec: true } };
     case 'mkdir':
       return { strings: [operation.path], mode: operation.mode, flags: { followSymlinks: operation.followSymlinks } };
     case 'symlink':
       return { strings: [operation.path, operation.to] };
-    case 'file':
-      return { strings: [operation.path, operation.content], mode: operation.mode };
+    case 'file': {
+      const { path, content, mode, replace, followSymlinks } = operation;
+      return { strings: [path, content], mode, flags: { replace, followSymlinks } };
+    }
     case 'mask':
       return { strings: [operation.target], slot: operation.slot };
     case 'readonly':

@@ -23,6 +23,7 @@
 #define PLAN_ARGS_MAX 4096u  /* of argv and of env, each */
 #define PLAN_SLOTS_MAX 64u   /* below the kernel's 253 descriptors a message */
 #define PLAN_STRINGS_MAX 3u
+#define PLAN_LOWERS_MAX 128u  /* docker's images have at most 127 layers */
 
 enum plan_kind { PLAN_RUN = 1, PLAN_ENTER = 2 };
 enum plan_side { PLAN_HOST = 1, PLAN_INNER = 2 };
@@ -32,7 +33,7 @@ enum plan_op_type {
     OP_TREE = 1, OP_OVERLAY, OP_STATE_MKDIR, OP_PROPAGATION, OP_ROOT, OP_TMPFS, OP_ATTACH, OP_PROC, OP_DEVPTS, OP_MQUEUE,
     OP_MKDIR, OP_SYMLINK, OP_FILE, OP_MASK, OP_READONLY, OP_PIVOT_ROOT, OP_REMOUNT_READONLY, OP_HOSTNAME, OP_DOMAINNAME,
     OP_LOOPBACK_UP, OP_UNSHARE, OP_SYSCTL, OP_DUMPABLE, OP_NO_NEW_PRIVS, OP_DROP_CAPABILITIES, OP_SESSION_KEYRING,
-    OP_RLIMIT, OP_UMASK, OP_SECCOMP, OP_COUNT
+    OP_RLIMIT, OP_UMASK, OP_SECCOMP, OP_LOWER, OP_SYSFS, OP_COUNT
 };
 
 enum plan_flag {
@@ -40,10 +41,13 @@ enum plan_flag {
     PF_SYMLINKS = 1 << 5,         /* follow (host paths), or resolve inside the root (targets) */
     PF_OPTIONAL = 1 << 6,         /* a path that is not there is skipped */
     PF_DEVICE = 1 << 7,           /* a = major, b = minor: the path must be this character device */
-    PF_IDMAP = 1 << 8,            /* overlay: map the lower layer's owners into the sandbox if the kernel can */
+    PF_IDMAP = 1 << 8,            /* tree, overlay: map owners into the sandbox if the kernel can */
     PF_USERXATTR = 1 << 9,
     PF_CREATE_FILE = 1 << 10, PF_CREATE_DIRECTORY = 1 << 11,
-    PF_ALL = (1 << 12) - 1
+    PF_PLAIN = 1 << 12,           /* tree: a directory or a regular file, without a symlink on the way */
+    PF_SLAVE = 1 << 13,           /* tree: what the host mounts below it later appears in it */
+    PF_REPLACE = 1 << 14,         /* file: what has the name goes first */
+    PF_ALL = (1 << 15) - 1
 };
 
 #define PLAN_NO_ID 0xffffffffu      /* uid, gid: leave */

@@ -37,7 +37,19 @@ function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word);
 }
 
-const flagNames = ['readonly', 'nosuid', 'nodev', 'noexec', 'recursive', 'optional', 'mapOwners', 'userxattr'] as const;
+const flagNames = [
+  'readonly',
+  'nosuid',
+  'nodev',
+  'noexec',
+  'recursive',
+  'optional',
+  'plain',
+  'slave',
+  'mapOwners',
+  'userxattr',
+  'replace',
+] as const;
 
 function formatArguments(operation: PlanOperation): string {
   const flags = flagNames.filter((name) => name in operation && operation[name as keyof PlanOperation] === (true as never));
@@ -50,8 +62,12 @@ function formatSubject(operation: PlanOperation): string {
       const device = operation.device === null ? '' : ` (device ${operation.device.major}:${operation.device.minor})`;
       return `${quote(operation.path)}${device} → slot ${operation.slot}`;
     }
-    case 'overlay':
-      return `${quote(operation.lower)} + ${operation.upper} → slot ${operation.slot}`;
+    case 'lower':
+      return quote(operation.path);
+    case 'overlay': {
+      const { upper, memory, slot } = operation;
+      return `${upper}${memory === null ? '' : ` in memory ${memory.sizeBytes} bytes ${memory.inodes} files`} → slot ${slot}`;
+    }
     case 'state_mkdir':
       return `${operation.name} ${octal(operation.mode)}${operation.uid === null ? '' : ` owner ${operation.uid}:${operation.gid}`}`;
     case 'root':
@@ -69,6 +85,7 @@ function formatSubject(operation: PlanOperation): string {
     case 'file':
       return `${quote(operation.path)} ${octal(operation.mode)} ${quote(operation.content)}`;
     case 'proc':
+    case 'sysfs':
     case 'mqueue':
     case 'mask':
     case 'readonly':

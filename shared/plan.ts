@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { NamespaceType } from './namespace.ts';
 
 /** The shim's limits (native/plan.h), and the kernel's: 4,096 instructions a filter. */
-export const planLimits = { operations: 256, slots: 64, maps: 8, sizeBytes: 1_048_576, filterBytes: 32_768 } as const;
+export const planLimits = { operations: 256, slots: 64, maps: 8, lowers: 128, sizeBytes: 1_048_576, filterBytes: 32_768 } as const;
 
 const text = z.string().regex(/^[^\0]*$/, 'text without NUL');
 const path = text.regex(/^\//, 'an absolute path').max(4095);
@@ -37,6 +37,7 @@ const attributes = {
   noexec: z.boolean(),
 };
 const inner = z.literal('inner');
+const mapOwners = z.boolean().describe('where the kernel can: what root owns on the host, root owns inside (idmapped mount)');
 const followSymlinks = z.boolean().describe('false: a symlink refuses; true: it is followed, targets inside the root only');
 
 const operations = [
@@ -54,20 +55,33 @@ const operations = [
         .strictObject({ major: z.int().min(0), minor: z.int().min(0) })
         .nullable()
         .describe('the path must be this character device'),
+      plain: z.boolean().describe('the path must be a directory or a regular file, with no symlink on the way'),
+      mapOwners,
+      slave: z.boolean().describe('what the host mounts below it later appears in it'),
     })
     .describe('open_tree(2): a copy of a mount of the host, detached'),
+  z
+    .strictObject({
+      op: z.literal('lower'),
+      side: Side,
+      path: path.describe('a directory of the host, no symlink; it is never written to'),
+    })
+    .describe('a layer of the next overlay; the first is the uppermost'),
   z
     .strictObject({
       op: z.literal('overlay'),
       side: Side,
       slot,
-      lower: path.describe('a directory of the host, no symlink; it is never written to'),
       upper: stateName,
       work: stateName,
-      mapOwners: z.boolean().describe('where the kernel can: files of the host’s root belong to the sandbox’s root (idmapped lower)'),
+      memory: z
+        .strictObject({ sizeBytes, inodes, uid: id.nullable(), gid: id.nullable() })
+        .nullable()
+        .describe('the upper layer in a tmpfs of its own, its owner as outside; null: in the placement’s state directory'),
+      mapOwners,
       userxattr: z.boolean().describe('for overlays made without host privilege'),
     })
-    .describe('overlayfs(5) over a directory, detached; nosuid, nodev'),
+    .describe('overlayfs(5) over the layers before it, detached; nosuid, nodev'),
   z
     .strictObject({ op: z.literal('state_mkdir'), side: Side, name: stateName, mode, uid: id.nullable(), gid: id.nullable() })
     .describe('a directory in the placement’s state directory; ids as outside'),
@@ -92,17 +106,36 @@ const operations = [
       slot,
       target: path,
       create: z.enum(['none', 'file', 'directory']).describe('what to make where the target is missing'),
+      followSymlinks,
       optional: z.boolean().describe('an empty slot is skipped'),
     })
     .describe('move_mount(2): a slot’s mount onto a target'),
   z.strictObject({ op: z.literal('proc'), side: inner, target: path }).describe('a fresh procfs of the new PID namespace'),
+  z
+    .strictObject({
+      op: z.literal('sysfs'),
+      side: inner,
+      target: path,
+      optional: z.boolean().describe('where the kernel gives none: nothing'),
+    })
+    .describe('a fresh read-only sysfs of the new network namespace'),
   z
     .strictObject({ op: z.literal('devpts'), side: inner, target: path, gid: id.nullable().describe('group of new terminals, inside') })
     .describe('a new devpts instance'),
   z.strictObject({ op: z.literal('mqueue'), side: inner, target: path }).describe('the new IPC namespace’s message queues'),
   z.strictObject({ op: z.literal('mkdir'), side: inner, path, mode, followSymlinks }).describe('a directory; one that is there is kept'),
   z.strictObject({ op: z.literal('symlink'), side: inner, path, to: text }).describe('a symlink'),
-  z.strictObject({ op: z.literal('file'), side: inner, path, mode, content: text }).describe('a new file'),
+  z
+    .strictObject({
+      op: z.literal('file'),
+      side: inner,
+      path,
+      mode,
+      content: text,
+      replace: z.boolean().describe('what has the name goes first'),
+      followSymlinks,
+    })
+    .describe('a new file'),
   z
     .strictObject({ op: z.literal('mask'), side: inner, target: path, slot: slot.describe('the host’s /dev/null') })
     .describe('hides a file behind /dev/null and a directory behind an empty one; a missing target is skipped'),

@@ -14,7 +14,10 @@
 import { z } from 'zod';
 import { Labels } from './host.ts';
 import { NamespaceKey, NamespaceType } from './namespace.ts';
+import { AbsolutePath } from './paths.ts';
+import { SandboxRoot } from './root.ts';
 import { SignalName } from './signal.ts';
+import { Volumes } from './volume.ts';
 
 export const sandboxStates = ['placed', 'running', 'stopping', 'stopped', 'failed', 'lost', 'removed'] as const;
 export const SandboxState = z.enum(sandboxStates);
@@ -48,28 +51,10 @@ export type Wanted = z.infer<typeof Wanted>;
 /** RFC 1123, so that it can be a hostname too. */
 export const SandboxName = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and - inside, at most 63');
 
-const AbsolutePath = z
-  .string()
-  .min(1)
-  .max(4095)
-  .regex(/^\/[^\0]*$/, 'an absolute path without NUL');
-
 const NoNul = z
   .string()
   .max(131_072)
   .regex(/^[^\0]*$/, 'text without NUL');
-
-export const SandboxRoot = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('host') }).describe('/usr of the host read-only, minimal /etc and /dev, tmpfs elsewhere'),
-  z
-    .strictObject({
-      type: z.literal('directory'),
-      path: AbsolutePath.describe('a directory on the host that holds a root file system'),
-      writable: z.boolean().default(true).describe('true: overlayfs, changes are dropped with the sandbox; false: read-only'),
-    })
-    .describe('a directory under overlayfs'),
-]);
-export type SandboxRoot = z.infer<typeof SandboxRoot>;
 
 const EnvironmentName = z
   .string()
@@ -100,6 +85,7 @@ export const SandboxSpec = z.strictObject({
     .optional()
     .describe('default: the sandbox’s name'),
   root: SandboxRoot.default({ type: 'host' }),
+  volumes: Volumes.default([]).describe('mounted over the root, those of shorter targets first'),
   constraint: z.string().max(4096).optional().describe('CEL over `host`: host.labels, host.facts, host.name, host.id'),
   logMaxBytes: z.int().min(4096).max(1_073_741_824).default(1_048_576).describe('per stream; at the limit the log is rotated once'),
   stopSignal: SignalName.default('SIGTERM'),

@@ -16,7 +16,10 @@ export function describePolicy(policy: Policy): string {
       'roots',
       list([...(roots.host ? ['the host’s /usr'] : []), ...(roots.directories ?? ['any directory outside of the host’s own parts'])]),
     ],
-    ['binds', list(policy.binds.map(({ path, writable }) => `${path} (${writable ? 'writable' : 'read-only'})`))],
+    [
+      'binds',
+      list(policy.binds.map(({ path, writable, rslave }) => `${path} (${writable ? 'writable' : 'read-only'}${rslave ? ', rslave' : ''})`)),
+    ],
     ['host namespaces', list(policy.hostNamespaces)],
     ['joins of sandboxes', list(joins.sandbox)],
     ['joins of others', list(joins.other)],

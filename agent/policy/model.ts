@@ -52,7 +52,13 @@ export const PolicyFile = z.strictObject({
     .default({ host: true })
     .describe('what may become a sandbox’s root'),
   binds: z
-    .array(z.strictObject({ path, writable: z.boolean().default(false) }))
+    .array(
+      z.strictObject({
+        path,
+        writable: z.boolean().default(false),
+        rslave: z.boolean().default(false).describe('mounts that the host makes there later may appear inside'),
+      }),
+    )
     .max(256)
     .default([])
     .describe('what may be bound into a sandbox, with all below it'),
@@ -91,7 +97,7 @@ export type Policy = {
     /** what holds this agent's, and its stack's, keys and state */
     privateDirectories: readonly string[];
   };
-  binds: readonly { path: string; writable: boolean }[];
+  binds: readonly { path: string; writable: boolean; rslave: boolean }[];
   hostNamespaces: ReadonlySet<NamespaceType>;
   joins: { sandbox: ReadonlySet<NamespaceType>; other: ReadonlySet<NamespaceType> };
   capabilities: ReadonlySet<string>;

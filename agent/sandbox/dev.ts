@@ -1,7 +1,7 @@
 /** The operations that make a sandbox's /dev: exactly these devices, of the host's by checked number, and nothing else. Pure. */
 import type { PlanOperation } from '#shared/plan.ts';
-import { mkdir, tmpfs } from './rootfs.ts';
-import type { RootOperations, Slots } from './rootfs.ts';
+import { mkdir, symlink, tmpfs } from './mounts.ts';
+import type { RootOperations, Slots } from './mounts.ts';
 
 /** Device numbers as Documentation/admin-guide/devices.txt gives them. */
 const devices = [
@@ -43,24 +43,28 @@ export function devOperations(side: 'host' | 'inner', ttyGid: number | null, slo
       followSymlinks: false,
       optional: false,
       device: { major, minor },
+      plain: false,
+      mapOwners: false,
+      slave: false,
     })),
     tree: [
-      tmpfs('/dev', 0o755, devBytes, true),
+      tmpfs('/dev', 0o755, devBytes, { noexec: true }),
       ...placed.map(({ name, slot }): PlanOperation => ({
         op: 'attach',
         side: 'inner',
         slot,
         target: `/dev/${name}`,
         create: 'file',
+        followSymlinks: false,
         optional: false,
       })),
       mkdir('/dev/pts'),
       { op: 'devpts', side: 'inner', target: '/dev/pts', gid: ttyGid },
       mkdir('/dev/shm', 0o1777),
-      tmpfs('/dev/shm', 0o1777, sharedMemoryBytes, true),
+      tmpfs('/dev/shm', 0o1777, sharedMemoryBytes, { noexec: true }),
       mkdir('/dev/mqueue'),
       { op: 'mqueue', side: 'inner', target: '/dev/mqueue' },
-      ...links.map(([name, to]): PlanOperation => ({ op: 'symlink', side: 'inner', path: `/dev/${name}`, to })),
+      ...links.map(([name, to]) => symlink(`/dev/${name}`, to)),
     ],
   };
 }

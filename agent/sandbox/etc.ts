@@ -1,6 +1,7 @@
-/** The generated part of a host root's /etc. Pure. */
+/** The generated parts of a root's /etc. Pure. */
 import type { PlanOperation } from '#shared/plan.ts';
 import type { SandboxSpec } from '#shared/sandbox.ts';
+import { mkdir } from './mounts.ts';
 
 /** What an id has no name for shows as this one (fs.overflowuid). */
 const nobody = 65_534;
@@ -12,12 +13,28 @@ export function etcOperations({ user }: Pick<SandboxSpec, 'user'>, hostname: str
   return [
     file('passwd', ['root:x:0:0:root:/root:/bin/sh', ...extraUser, `nobody:x:${nobody}:${nobody}:nobody:/:/usr/sbin/nologin`]),
     file('group', ['root:x:0:', 'tty:x:5:', ...extraGroup, `nogroup:x:${nobody}:`]),
-    file('hosts', ['127.0.0.1 localhost', `127.0.1.1 ${hostname}`, '::1 localhost ip6-localhost ip6-loopback']),
+    file('hosts', hosts(hostname)),
     file('hostname', [hostname]),
     file('nsswitch.conf', ['passwd: files', 'group: files', 'shadow: files', 'hosts: files dns', 'services: files', 'protocols: files']),
   ];
 }
 
-function file(name: string, lines: string[]): PlanOperation {
-  return { op: 'file', side: 'inner', path: `/etc/${name}`, mode: 0o644, content: `${lines.join('\n')}\n` };
+/** In a root of the user's own: what docker makes there, in place of what has the name. */
+export function ownEtcOperations(hostname: string, resolvConf: string): PlanOperation[] {
+  return [
+    mkdir('/etc', 0o755, true),
+    file('hosts', hosts(hostname), true),
+    file('hostname', [hostname], true),
+    file('resolv.conf', [resolvConf.trimEnd()], true),
+  ];
+}
+
+function hosts(hostname: string): string[] {
+  return ['127.0.0.1 localhost', `127.0.1.1 ${hostname}`, '::1 localhost ip6-localhost ip6-loopback'];
+}
+
+/** `own`: in a root of the user's own, which may have such a file, or a symlink that leads somewhere in it. */
+function file(name: string, lines: string[], own = false): PlanOperation {
+  const content = `${lines.join('\n')}\n`;
+  return { op: 'file', side: 'inner', path: `/etc/${name}`, mode: 0o644, content, replace: own, followSymlinks: own };
 }

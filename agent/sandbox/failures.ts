@@ -5,7 +5,7 @@ import { errnoName } from '#native/native-error.ts';
 import type { ShimFailure } from './shim-link.ts';
 
 /** Steps that find, check or mount the root of the user's own directory. */
-const rootSteps = new Set(['tree', 'overlay']);
+const rootSteps = new Set(['tree', 'lower', 'overlay']);
 /** A path inside the root is not what it must be, or leads out of it. */
 const rootErrors = new Set(['ELOOP', 'ENOTDIR', 'EXDEV']);
 const namespaceErrors = new Set(['EPERM', 'EACCES', 'ENOSPC', 'EUSERS', 'EINVAL', 'ENOSYS']);
@@ -13,10 +13,19 @@ const namespaceErrors = new Set(['EPERM', 'EACCES', 'ENOSPC', 'EUSERS', 'EINVAL'
 const commandOfDirectory =
   'check the command and PATH inside the root directory, and that the interpreter or loader which the command names is there too';
 
-/** `fallback` is SANDBOX_CREATE_FAILED or EXEC_FAILED; `rootIsDirectory`: the spec names a root of its own. */
+/**
+ * `fallback` is SANDBOX_CREATE_FAILED or EXEC_FAILED; `rootIsDirectory`: the spec names a root of its own; `volumePaths`: what its volumes name,
+ * inside and outside.
+ */
 export function failureError(
   failure: ShimFailure,
-  context: { attempted: string; target: string; fallback: 'SANDBOX_CREATE_FAILED' | 'EXEC_FAILED'; rootIsDirectory: boolean },
+  context: {
+    attempted: string;
+    target: string;
+    fallback: 'SANDBOX_CREATE_FAILED' | 'EXEC_FAILED';
+    rootIsDirectory: boolean;
+    volumePaths?: ReadonlySet<string>;
+  },
 ): NsfleetError {
   const errname = errnoName(failure.errnum);
   const detail = failure.detail === '' || failure.detail === '-' ? '' : ` ${failure.detail}`;
@@ -31,9 +40,9 @@ export function failureError(
 }
 
 function codeOf(
-  { step, op }: ShimFailure,
+  { step, op, detail }: ShimFailure,
   errname: string,
-  { fallback, rootIsDirectory }: { fallback: ErrorCode; rootIsDirectory: boolean },
+  { fallback, rootIsDirectory, volumePaths }: { fallback: ErrorCode; rootIsDirectory: boolean; volumePaths?: ReadonlySet<string> },
 ): ErrorCode {
   if (step === 'exec') {
     if (errname === 'ENOENT' || errname === 'ENOTDIR') return 'COMMAND_NOT_FOUND';
@@ -45,6 +54,7 @@ function codeOf(
   if (step === 'kernel') return 'KERNEL_TOO_OLD';
   if (step === 'clone3' && namespaceErrors.has(errname)) return 'NAMESPACES_UNAVAILABLE';
   if ((step === 'uid_map' || step === 'gid_map' || step === 'setgroups') && errname === 'EPERM') return 'NAMESPACES_UNAVAILABLE';
+  if (op >= 0 && volumePaths?.has(detail) === true) return 'VOLUME_REFUSED';
   if (rootIsDirectory && (rootSteps.has(step) || (op >= 0 && rootErrors.has(errname)))) return 'ROOT_REFUSED';
   return fallback;
 }

@@ -1,10 +1,12 @@
 /** From what a user asked for to the operations that make it: pure, so that `--dry-run` shows exactly what would be done. */
 import { namespaceTypes } from '#shared/namespace.ts';
 import type { Plan, PlanIdMap, PlanOperation } from '#shared/plan.ts';
-import type { IdRange, SandboxSpec } from '#shared/sandbox.ts';
+import type { IdRange } from '#shared/sandbox.ts';
 import { devOperations } from './dev.ts';
 import type { HostRootFacts } from './root-facts.ts';
 import { rootOperations } from './rootfs.ts';
+import type { SandboxSources } from './sources.ts';
+import { volumeOperations } from './volumes.ts';
 
 /**
  * runc's default list (opencontainers/runc libcontainer/specconv/example.go), and /proc/interrupts, whose timing tells of
@@ -21,6 +23,9 @@ const maskedPaths = [
   '/proc/timer_stats',
   '/proc/sched_debug',
   '/proc/scsi',
+  '/sys/firmware',
+  // docker's: what power the host draws tells of other sandboxes' secrets.
+  '/sys/devices/virtual/powercap',
 ];
 const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
@@ -28,8 +33,7 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 /** The tty group of every distribution. */
 const ttyGid = 5;
 
-export type SandboxPlanInput = {
-  spec: SandboxSpec;
+export type SandboxPlanInput = SandboxSources & {
   /** the sandbox's name: the hostname where the spec gives none */
   name: string;
   /** its ids on the host; null: a plain user's sandbox, with that user's own ids mapped to root inside */
@@ -40,14 +44,16 @@ export type SandboxPlanInput = {
 };
 
 /** The plan of a new sandbox. */
-export function compileSandboxPlan({ spec, name, idRange, owner, host }: SandboxPlanInput): Plan {
+export function compileSandboxPlan({ spec, layers, volumes, name, idRange, owner, host }: SandboxPlanInput): Plan {
   const hostname = spec.hostname ?? name;
   const plainUser = idRange === null;
   const side = plainUser ? 'inner' : 'host';
   let slot = 0;
   const slots = { next: () => slot++ };
-  const root = rootOperations({ spec, hostname, idBase: idRange?.start ?? null, host }, slots);
+  const root = rootOperations({ spec, hostname, idBase: idRange?.start ?? null, host, layers }, slots);
+  const mounted = volumeOperations(volumes, plainUser, slots);
   const dev = devOperations(side, plainUser ? null : ttyGid, slots);
+  const sources = [...root.sources, ...mounted.sources, ...dev.sources];
   const readonlyRoot = spec.root.type === 'host' || !spec.root.writable;
 
   return {
@@ -57,14 +63,18 @@ export function compileSandboxPlan({ spec, name, idRange, owner, host }: Sandbox
     ...identity(idRange, owner),
     log: { maxBytes: spec.logMaxBytes },
     operations: [
-      ...onSide([...root.sources, ...dev.sources], 'host'),
+      ...onSide(sources, 'host'),
       { op: 'propagation', side: 'inner' },
       { op: 'unshare', side: 'inner', namespace: 'cgroup' },
-      ...onSide([...root.sources, ...dev.sources], 'inner'),
+      ...onSide(sources, 'inner'),
       ...root.tree,
+      // Before the kernel's own views, which nothing is to cover.
+      ...mounted.tree,
       // Before the old root goes: the kernel gives a fresh procfs only to who sees a whole one.
       { op: 'proc', side: 'inner', target: '/proc' },
+      { op: 'sysfs', side: 'inner', target: '/sys', optional: true },
       ...dev.tree,
+      ...mounted.devTree,
       // A user namespace inside would give its maker every capability over a wide part of the kernel.
       { op: 'sysctl', side: 'inner', name: 'user/max_user_namespaces', value: '0' },
       ...maskedPaths.map((target): PlanOperation => ({ op: 'mask', side: 'inner', target, slot: dev.nullSlot })),

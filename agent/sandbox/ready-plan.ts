@@ -13,18 +13,34 @@ import type { HostRootFacts } from './root-facts.ts';
  * that must come last.
  */
 const early: ReadonlySet<PlanOperationName> = new Set<PlanOperationName>([
-  ...(['propagation', 'root', 'mkdir', 'symlink', 'file', 'tmpfs', 'proc', 'mqueue', 'sysctl', 'mask', 'readonly', 'pivot_root'] as const),
+  ...([
+    'propagation',
+    'root',
+    'mkdir',
+    'symlink',
+    'file',
+    'tmpfs',
+    'proc',
+    'sysfs',
+    'mqueue',
+    'sysctl',
+    'mask',
+    'readonly',
+    'pivot_root',
+  ] as const),
   'loopback_up',
 ]);
 /** What cannot be undone, where the rest of the plan turns out to be another one. */
 const lasting: ReadonlySet<PlanOperationName> = new Set<PlanOperationName>(['propagation', 'sysctl', 'loopback_up']);
 /** Operations that need the host's mounts or the state directory inside: a plain user's. */
-const fromInside: ReadonlySet<PlanOperationName> = new Set<PlanOperationName>(['tree', 'overlay', 'state_mkdir']);
+const fromInside: ReadonlySet<PlanOperationName> = new Set<PlanOperationName>(['tree', 'lower', 'overlay', 'state_mkdir']);
 
 export function firstPlan(host: HostRootFacts): Plan {
   const [plan, other] = ['a', 'b'].map((name, index) =>
     compileSandboxPlan({
       spec: SandboxSpec.parse({ command: [name], user: { uid: index, gid: index } }),
+      layers: [],
+      volumes: [],
       name,
       idRange: { start: 1 + index, count: 1 },
       owner: { uid: 0, gid: 0 },

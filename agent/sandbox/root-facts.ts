@@ -1,5 +1,5 @@
 /** What the host offers a sandbox's root: looked up once, since a host seldom changes its /usr or its certificates. */
-import { lstatSync, readlinkSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 /** A name at the host's top level: a link into /usr (merged-usr), or a directory of its own. */
 export type TopLevel = { name: string; link: string | null };
@@ -9,6 +9,8 @@ export type HostRootFacts = {
   topLevel: TopLevel[];
   /** of the parts of /etc that a sandbox may read: those that are there */
   etc: { path: string; directory: boolean }[];
+  /** its resolv.conf, for roots that are not the host's; empty where there is none */
+  resolvConf: string;
 };
 
 const topLevelNames = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'];
@@ -37,5 +39,17 @@ export function readHostRootFacts(): HostRootFacts {
       const stats = statSync(path, { throwIfNoEntry: false });
       return stats === undefined || !(stats.isDirectory() || stats.isFile()) ? [] : [{ path, directory: stats.isDirectory() }];
     }),
+    resolvConf: readResolvConf(),
   };
+}
+
+/** Longer than any resolver reads. */
+const resolvConfMaxChars = 16_384;
+
+function readResolvConf(): string {
+  try {
+    return readFileSync('/etc/resolv.conf', 'utf8').replaceAll('\0', '').slice(0, resolvConfMaxChars);
+  } catch {
+    return '';
+  }
 }

@@ -13,9 +13,10 @@ import { failureError } from './failures.ts';
 import { compileSandboxPlan } from './plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
 import type { ReadyPool } from './ready-pool.ts';
-import { allowedSpec } from './real-root.ts';
 import { openShimLink } from './shim-link.ts';
 import type { ShimEar, ShimLink, ShimWord } from './shim-link.ts';
+import { allowedSources } from './sources.ts';
+import { volumePaths } from './volumes.ts';
 
 /** A sandbox takes milliseconds; a host that swaps may take seconds. */
 const startTimeoutMs = 30_000;
@@ -52,6 +53,7 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
     target: name,
     fallback: 'SANDBOX_CREATE_FAILED',
     rootIsDirectory: spec.root.type === 'directory',
+    volumePaths: volumePaths(spec.volumes),
   } as const;
   const running = Promise.withResolvers<{ initPid: number; commandPid: number }>();
   // It may fail before anybody waits for it.
@@ -95,7 +97,7 @@ async function launch(
   const { name, spec, idRange } = desired;
   using fds = new DisposableStack();
   try {
-    const plan = compileSandboxPlan({ spec: allowedSpec(spec, policy, name), name, idRange, owner, host });
+    const plan = compileSandboxPlan({ ...allowedSources(spec, policy, name), name, idRange, owner, host });
     const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
     const state = fds.use(native.openDir(directory));
     const waiting = ready.take(plan);

@@ -35,6 +35,8 @@ static int execute(struct work *work, const struct plan_op *op) {
         case OP_RLIMIT: return op_rlimit(work, op);
         case OP_UMASK: return op_umask(work, op);
         case OP_SECCOMP: return op_seccomp(work, op);
+        case OP_LOWER: return op_lower(work, op);
+        case OP_SYSFS: return op_sysfs(work, op);
     }
     return -EBADMSG;
 }
@@ -44,6 +46,7 @@ void work_init(struct work *work, const struct plan *plan) {
     work->state_fd = work->userns_fd = work->root_fd = work->mask_fd = work->parent_fd = -1;
     work->made = NULL;
     work->prepared = 0;
+    work->lowers = 0;
     work->note = NULL;
     work->fetch_slots = NULL;
     for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) work->slot[i] = -1;

@@ -18,6 +18,8 @@ struct work {
     unsigned parent_symlinks;
     char parent[4096];
     int slot[PLAN_SLOTS_MAX];
+    int lower[PLAN_LOWERS_MAX]; /* the layers of the next overlay, the uppermost first: `lowers` of them */
+    unsigned lowers;
     /* The inner half gets the host's slots when it first needs one, so that both sides work at the same time until then.
    * Fills work->slot. 0 or -errno. NULL once done. */
     int (*fetch_slots)(struct work *work);
@@ -39,12 +41,14 @@ int make_tmpfs(const struct plan_op *op);
 
 /* The executors: 0 or -errno. */
 int op_tree(struct work *work, const struct plan_op *op);
+int op_lower(struct work *work, const struct plan_op *op);
 int op_overlay(struct work *work, const struct plan_op *op);
 int op_state_mkdir(struct work *work, const struct plan_op *op);
 int op_propagation(struct work *work, const struct plan_op *op);
 int op_root(struct work *work, const struct plan_op *op);
 int op_tmpfs(struct work *work, const struct plan_op *op);
 int op_attach(struct work *work, const struct plan_op *op);
+int op_sysfs(struct work *work, const struct plan_op *op);
 int op_proc(struct work *work, const struct plan_op *op);
 int op_devpts(struct work *work, const struct plan_op *op);
 int op_mqueue(struct work *work, const struct plan_op *op);
@@ -67,5 +71,8 @@ int op_session_keyring(struct work *work, const struct plan_op *op);
 int op_rlimit(struct work *work, const struct plan_op *op);
 int op_umask(struct work *work, const struct plan_op *op);
 int op_seccomp(struct work *work, const struct plan_op *op);
+
+/* Maps a detached mount's owners into the sandbox: what root owns there, root owns inside. 0 or -errno, -EBADF where there is no map. */
+int map_owners(const struct work *work, int tree, uint64_t attributes, unsigned recursive);
 
 #endif

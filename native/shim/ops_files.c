@@ -27,6 +27,10 @@ int op_file(struct work *work, const struct plan_op *op) {
     const char *name;
     int parent = target_parent(work, op, op->string[0], &name);
     if (parent < 0) return parent;
+    if ((op->flags & PF_REPLACE) != 0) {
+        int result = SYS(SYS_unlinkat, parent, name, 0);
+        if (result < 0 && result != -ENOENT) return result;
+    }
     OWNED_FD file = SYS(SYS_openat, parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, op->mode);
     if (file < 0) return file;
     for (uint32_t done = 0; done < op->length[1];) {

@@ -21,10 +21,10 @@ static void set_slot(struct work *work, const struct plan_op *op, int *fd) {
     *fd = -1;
 }
 
-/* The path on the host, without following a symlink at its end unless asked. */
+/* The path on the host, without following a symlink at its end unless asked; none at all where it was judged beforehand (PF_PLAIN). */
 static int open_host_path(const struct plan_op *op) {
     int flags = O_PATH | ((op->flags & PF_SYMLINKS) != 0 ? 0 : O_NOFOLLOW);
-    return sys_openat2(AT_FDCWD, op->string[0], (uint64_t)flags, 0, SYS_RESOLVE_NO_MAGICLINKS);
+    return sys_openat2(AT_FDCWD, op->string[0], (uint64_t)flags, 0, SYS_RESOLVE_NO_MAGICLINKS | ((op->flags & PF_PLAIN) != 0 ? SYS_RESOLVE_NO_SYMLINKS : 0));
 }
 
 /* As stat(2) tells it; makedev(3) is a function in some libcs. */
@@ -44,9 +44,13 @@ int op_tree(struct work *work, const struct plan_op *op) {
     /* A sandbox's /dev must hold these very devices: a file of the name would be written to, or worse, read as random. */
     if ((op->flags & PF_DEVICE) != 0 && (!S_ISCHR(st.st_mode) || st.st_rdev != device_number(op->a, op->b)))
         return -ENODEV;
+    /* No socket, whose other end is the host's, no pipe and no device. */
+    if ((op->flags & PF_PLAIN) != 0 && !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) return -EINVAL;
     OWNED_FD tree = sys_clone_tree(path, recursive);
     if (tree < 0) return tree;
-    if ((result = sys_mount_setattr(tree, attributes(op), MS_PRIVATE, recursive)) < 0) return result;
+    if ((result = sys_mount_setattr(tree, attributes(op), (op->flags & PF_SLAVE) != 0 ? MS_SLAVE : MS_PRIVATE, recursive)) < 0) return result;
+    if ((op->flags & PF_IDMAP) != 0 && map_owners(work, tree, 0, recursive) < 0 && work->note != NULL)
+        work->note(op, "owners are not mapped (this kernel or file system cannot): files of the host's root show as nobody's");
     set_slot(work, op, &tree);
     return 0;
 }
@@ -134,6 +138,17 @@ int op_attach(struct work *work, const struct plan_op *op) {
 int op_proc(struct work *work, const struct plan_op *op) {
     OWNED_FD fs = open_filesystem("proc");
     return fs < 0 ? fs : put(work, op, mount_of(fs, attributes(op)), 1);
+}
+
+int op_sysfs(struct work *work, const struct plan_op *op) {
+    OWNED_FD fs = open_filesystem("sysfs");
+    int mount = fs < 0 ? fs : mount_of(fs, attributes(op));
+    /* The kernel gives a fresh one only to who sees a whole one: not where parts of the host's own are covered. */
+    if (mount == -EPERM && (op->flags & PF_OPTIONAL) != 0) {
+        if (work->note != NULL) work->note(op, "no /sys: this host's own is not whole");
+        return 0;
+    }
+    return put(work, op, mount, 1);
 }
 
 int op_mqueue(struct work *work, const struct plan_op *op) {

@@ -18,7 +18,7 @@ static const struct shape {
     uint8_t sides, strings, slot; /* slot: 0 none, 1 needed, 2 may be -1 */
 } shapes[OP_COUNT] = {
         [OP_TREE] = {"tree", BOTH, 1, 1},
-        [OP_OVERLAY] = {"overlay", BOTH, 3, 1},
+        [OP_OVERLAY] = {"overlay", BOTH, 2, 1},
         [OP_STATE_MKDIR] = {"state_mkdir", BOTH, 1, 0},
         [OP_PROPAGATION] = {"propagation", INNER, 0, 0},
         [OP_ROOT] = {"root", INNER, 0, 2},
@@ -46,6 +46,8 @@ static const struct shape {
         [OP_RLIMIT] = {"rlimit", INNER, 0, 0},
         [OP_UMASK] = {"umask", INNER, 0, 0},
         [OP_SECCOMP] = {"seccomp", INNER | BYTES, 2, 0},
+        [OP_LOWER] = {"lower", BOTH, 1, 0},
+        [OP_SYSFS] = {"sysfs", INNER, 1, 0},
 };
 
 const char *plan_op_name(unsigned op) {

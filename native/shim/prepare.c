@@ -14,7 +14,7 @@ static int wants_tmpfs(const struct plan_op *op) {
 static int is_covered(const struct plan *first, const char *path) {
     for (unsigned i = 0; i < first->ops; i++) {
         const struct plan_op *op = &first->op[i];
-        int mounts = op->op == OP_TMPFS || op->op == OP_PROC || op->op == OP_DEVPTS || op->op == OP_MQUEUE || op->op == OP_ATTACH;
+        int mounts = op->op == OP_TMPFS || op->op == OP_PROC || op->op == OP_SYSFS || op->op == OP_DEVPTS || op->op == OP_MQUEUE || op->op == OP_ATTACH;
         if (mounts && strcmp(op->string[0], path) == 0) return 1;
     }
     return 0;

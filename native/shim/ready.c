@@ -70,7 +70,7 @@ static int check_fit(const struct run *run, struct failure *failure) {
         const struct plan_op *op = &plan->op[i];
         if (op->op == OP_LOOPBACK_UP) loopback = 1;
         if (op->op == OP_DROP_CAPABILITIES) capabilities = 1;
-        if (op->side == PLAN_INNER && (op->op == OP_TREE || op->op == OP_OVERLAY || op->op == OP_STATE_MKDIR))
+        if (op->side == PLAN_INNER && (op->op == OP_TREE || op->op == OP_LOWER || op->op == OP_OVERLAY || op->op == OP_STATE_MKDIR))
             return fail(failure, EINVAL, (int)i, plan_op_name(op->op), "not in a ready sandbox");
     }
     for (unsigned i = 0; i < first->ops; i++) {

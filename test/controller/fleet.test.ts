@@ -65,6 +65,7 @@ const spec = () => ({
   cwd: '/',
   user: { uid: 0, gid: 0 },
   root: { type: 'host' as const },
+  volumes: [],
   logMaxBytes: 1_048_576,
   stopSignal: 'SIGTERM' as const,
   stopGraceMs: 1000,

@@ -106,7 +106,7 @@ test('a file that is no program is refused, not given to a shell', async () => {
   plan.operations.splice(
     plan.operations.findIndex(({ op }) => op === 'pivot_root'),
     0,
-    { op: 'file', side: 'inner', path: '/tmp/x', mode: 0o755, content: 'echo hi' },
+    { op: 'file', side: 'inner', path: '/tmp/x', mode: 0o755, content: 'echo hi', replace: false, followSymlinks: false },
   );
   assert.deepEqual((await runToEnd(shims, plan, dirs.root)).lines, [`failed ${ENOEXEC} -1 exec /tmp/x`]);
 });

@@ -28,7 +28,7 @@ import type { SandboxSpecInput } from '#shared/sandbox.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
-import { pidsOf, readLog } from '#test/support/sandbox.ts';
+import { pidsOf, readLog, sourcesOf } from '#test/support/sandbox.ts';
 import { conversation, statusField } from '#test/support/shim.ts';
 import type { ShimRun } from '#test/support/shim.ts';
 
@@ -44,7 +44,7 @@ fileResources.defer(async () => {
 });
 
 function planOf(spec: SandboxSpecInput): Plan {
-  return compileSandboxPlan({ spec: SandboxSpec.parse(spec), name: 'plain', idRange: null, owner, host: readHostRootFacts() });
+  return compileSandboxPlan({ ...sourcesOf(SandboxSpec.parse(spec)), name: 'plain', idRange: null, owner, host: readHostRootFacts() });
 }
 
 /** As the shim is started by an agent of that user; through descriptors, since it may not walk to the checkout. */
@@ -120,7 +120,7 @@ test('a directory root, which its user owns', async () => {
   const run = startRun(planOf({ command: ['/bin/none'], root: { type: 'directory', path: root } }));
   await run.ended();
   // The way there leads through root's home on a test machine; then the kernel's refusal is the right answer.
-  assert.match(run.lines.at(-1) ?? '', /^failed (2 -1 exec \/bin\/none|13 \d+ overlay .*)$/);
+  assert.match(run.lines.at(-1) ?? '', /^failed (2 -1 exec \/bin\/none|13 \d+ (lower|overlay) .*)$/);
   rmSync(run.state, { recursive: true });
 });
 

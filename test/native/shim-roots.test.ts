@@ -1,8 +1,6 @@
 /** Roots of every kind: ordinary, behind a private path, hostile. Nothing outside of them changes. */
 import assert from 'node:assert/strict';
 import {
-  chmodSync,
-  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -17,11 +15,11 @@ import {
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { before, test } from 'node:test';
-import { execFileSync } from 'node:child_process';
 import type { Plan } from '#shared/plan.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
+import { makeRoot as makeRootAt } from '#test/support/roots.ts';
 import { idRange, planOf, runToEnd, stateDirectory } from '#test/support/sandbox.ts';
 import { loadShims } from '#test/support/shim.ts';
 import type { Shims } from '#test/support/shim.ts';
@@ -35,25 +33,12 @@ let made = 0;
 before(async () => {
   shims = fileResources.use(await loadShims());
 });
-/** A root with the host's dash, ls and cat, and the libraries that they load. Its own directory is 0700. */
+/** Its own directory is 0700. */
 function makeRoot(): string {
   made += 1;
   const root = join(dirs.root, `private-${made}`, 'root');
-  for (const name of ['bin', 'etc', 'proc', 'dev', 'tmp']) mkdirSync(join(root, name), { recursive: true });
-  chmodSync(dirname(root), 0o700);
-  for (const program of ['sh', 'ls', 'cat', 'stat', 'rm', 'mkdir']) copyProgram(root, program);
-  writeFileSync(join(root, 'etc/motd'), 'hello from the root\n');
-  return root;
-}
-
-function copyProgram(root: string, name: string): void {
-  const path = execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim();
-  copyFileSync(path, join(root, 'bin', name));
-  const libraries = execFileSync('ldd', [path], { encoding: 'utf8' }).match(/\/\S+/g) ?? [];
-  for (const library of libraries) {
-    mkdirSync(dirname(join(root, library)), { recursive: true });
-    copyFileSync(library, join(root, library));
-  }
+  mkdirSync(dirname(root), { mode: 0o700 });
+  return makeRootAt(root);
 }
 
 function directoryPlan(path: string, script: string, writable = true): Plan {
@@ -100,11 +85,11 @@ test('what is no root is refused', async () => {
     [join(dirs.root, 'nothing'), ENOENT],
   ] as const) {
     const plan = directoryPlan(path, 'true');
-    const index = plan.operations.findIndex(({ op }) => op === 'overlay');
+    const index = plan.operations.findIndex(({ op }) => op === 'lower');
     const { lines } = await runToEnd(shims, plan, dirs.root);
     assert.deepEqual(
       lines.filter((line) => !line.startsWith('note ')),
-      [`failed ${errnum} ${index} overlay ${path}`],
+      [`failed ${errnum} ${index} lower ${path}`],
     );
   }
 });

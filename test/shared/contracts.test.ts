@@ -129,6 +129,7 @@ describe('sandbox', () => {
       cwd: '/',
       user: { uid: 0, gid: 0 },
       root: { type: 'host' },
+      volumes: [],
       logMaxBytes: 1_048_576,
       stopSignal: 'SIGTERM',
       stopGraceMs: 10_000,

@@ -1,8 +1,9 @@
 /** Sandboxes for tests of the shim: a spec's plan, a state directory, and what the two give. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileEnterPlan, compileSandboxPlan } from '#agent/sandbox/plan.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
+import type { SandboxSources } from '#agent/sandbox/sources.ts';
 import type { Plan } from '#shared/plan.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
@@ -16,7 +17,15 @@ const hostname = 'tested';
 
 /** Sandboxes that live at the same time need a range each: `range` is `testIdRange(n)`. */
 export function planOf(spec: SandboxSpecInput, range = idRange): Plan {
-  return compileSandboxPlan({ spec: SandboxSpec.parse(spec), name: hostname, idRange: range, owner, host: readHostRootFacts() });
+  return compileSandboxPlan({ ...sourcesOf(SandboxSpec.parse(spec)), name: hostname, idRange: range, owner, host: readHostRootFacts() });
+}
+
+/** As judged by a host that allows everything. */
+export function sourcesOf(spec: SandboxSpec): SandboxSources {
+  const volumes = spec.volumes.map((volume) =>
+    volume.type === 'bind' ? { ...volume, directory: statSync(volume.source, { throwIfNoEntry: false })?.isDirectory() ?? true } : volume,
+  );
+  return { spec, layers: spec.root.type === 'directory' ? [spec.root.path] : [], volumes };
 }
 
 export function shellPlan(script: string, spec: Partial<SandboxSpecInput> = {}): Plan {

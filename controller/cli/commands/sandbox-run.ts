@@ -22,6 +22,10 @@ export function runCommand(attach: Attach): Command {
     .option('-u, --user <uid[:gid]>', 'ids inside; default: 0:0, which is an unprivileged id outside')
     .option('--root <directory>', '`host` (its /usr, read-only), or a directory on the host that holds a root; default: host')
     .option('--read-only', 'no writable layer over the root directory')
+    .option('--root-size <size>', 'keep changes in memory, at most so much: 64m, 1g; default: on the host’s disk')
+    .option('-v, --volume <source:target[:options]>', 'mount a directory or file that the host allows; ro, rw, noexec; may repeat', collect)
+    .option('--mount <key=value,...>', 'the same in docker’s long form, also type=tmpfs; may repeat', collect)
+    .option('--tmpfs <target[:options]>', 'empty directory in memory: size=64m, mode=1777, exec; may repeat', collect)
     .option('--stop-signal <signal>', 'default: TERM')
     .addOption(new Option('-i, --interactive').hideHelp())
     .addOption(new Option('-t, --tty').hideHelp())
@@ -41,4 +45,5 @@ Examples:
   nsfleet sandbox run --rm -- sh -c 'hostname; id; ls /proc'
   nsfleet sandbox run -d --name web --label app=web --constraint 'host.labels.zone == "a"' -- python3 -m http.server
   nsfleet sandbox run --root /srv/roots/alpine --user 1000:1000 -w /tmp -- /bin/sh -c 'touch x'
+  nsfleet sandbox run -v /srv/data:/data:ro --tmpfs /scratch:size=256m -- ls /data
   nsfleet sandbox run --dry-run -- true`;

@@ -3,7 +3,9 @@ import type { Environment } from '#shared/config.ts';
 import { NsfleetError, issuesText } from '#shared/errors.ts';
 import { SandboxRequest } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
+import { sizeBytes } from './sizes.ts';
 import { durationMs, environmentOptions, labelOptions, signalOption, userIds } from './values.ts';
+import { mountOption, tmpfsOption, volumeOption } from './volume-options.ts';
 
 export type RunOptions = {
   name?: string;
@@ -18,6 +20,10 @@ export type RunOptions = {
   user?: string;
   root?: string;
   readOnly?: boolean;
+  rootSize?: string;
+  volume?: string[];
+  mount?: string[];
+  tmpfs?: string[];
   stopSignal?: string;
   stopGrace?: string;
   interactive?: boolean;
@@ -29,10 +35,16 @@ export type RunOptions = {
  * contract refuses; the server checks the same again.
  */
 export function sandboxRequest(command: readonly string[], options: RunOptions, env: Environment): SandboxRequest {
-  const spec: SandboxSpecInput = {
+  const volumes = [
+    ...(options.volume ?? []).map(volumeOption),
+    ...(options.mount ?? []).map(mountOption),
+    ...(options.tmpfs ?? []).map(tmpfsOption),
+  ];
+  const spec = {
     command: [...command],
     env: environmentOptions('--env', options.env ?? [], env),
     root: rootOf(options),
+    ...(volumes.length === 0 ? {} : { volumes }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.user === undefined ? {} : { user: userIds('--user', options.user) }),
     ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
@@ -54,8 +66,12 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
   });
 }
 
-function rootOf({ root, readOnly }: RunOptions): NonNullable<SandboxSpecInput['root']> {
-  // The host's /usr is read-only in any case.
-  if (root === undefined || root === 'host') return { type: 'host' };
-  return { type: 'directory', path: root, writable: readOnly !== true };
+function rootOf({ root, readOnly, rootSize }: RunOptions): NonNullable<SandboxSpecInput['root']> {
+  if (root === undefined || root === 'host') {
+    // The host's /usr is read-only in any case.
+    if (rootSize === undefined) return { type: 'host' };
+    throw new NsfleetError('USAGE', { attempted: 'understand', target: '--root-size', reason: 'the host’s root has no writable layer' });
+  }
+  const upper = rootSize === undefined ? {} : { upper: { type: 'memory', sizeBytes: sizeBytes('--root-size', rootSize) } as const };
+  return { type: 'directory', path: root, writable: readOnly !== true, ...upper };
 }

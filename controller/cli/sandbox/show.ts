@@ -1,6 +1,7 @@
 /** `nsfleet sandbox show`. */
 import type { Sandbox } from '#shared/resources.ts';
-import type { SandboxRoot } from '#shared/sandbox.ts';
+import type { SandboxRoot } from '#shared/root.ts';
+import type { Volume } from '#shared/volume.ts';
 import { connect } from '../connection.ts';
 import { commandText, printBlock } from '../output/block.ts';
 import type { Field } from '../output/block.ts';
@@ -33,6 +34,7 @@ function sandboxFields(sandbox: Sandbox, now: Date): Field[] {
     ['Decision', sandbox.decision === null ? null : decisionLines(sandbox.decision)],
     ['Command', commandText(spec.command)],
     ['Root', rootText(spec.root)],
+    ['Volumes', spec.volumes.map(volumeText)],
     ['Directory', spec.cwd],
     [
       'User',
@@ -66,5 +68,12 @@ function errorFields({ error }: Sandbox): Field[] {
 
 function rootText(root: SandboxRoot): string {
   if (root.type === 'host') return 'host (its /usr, read-only)';
-  return `${root.path}${root.writable ? ' (changes are dropped with the sandbox)' : ' (read-only)'}`;
+  const where = root.upper.type === 'memory' ? `, at most ${root.upper.sizeBytes} bytes of them, in memory` : '';
+  return `${root.path}${root.writable ? ` (changes are dropped with the sandbox${where})` : ' (read-only)'}`;
+}
+
+function volumeText(volume: Volume): string {
+  const source = volume.type === 'bind' ? volume.source : `tmpfs of ${volume.sizeBytes} bytes`;
+  const words = [volume.readonly ? 'read-only' : '', volume.noexec ? 'noexec' : ''].filter((word) => word !== '');
+  return `${volume.target} ← ${source}${words.length === 0 ? '' : ` (${words.join(', ')})`}`;
 }

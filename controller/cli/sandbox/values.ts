@@ -63,6 +63,7 @@ function keyValue(text: string): { key: string; value: string | null } {
   return at === -1 ? { key: text, value: null } : { key: text.slice(0, at), value: text.slice(at + 1) };
 }
 
-function wrong(option: string, text: string, right: string): NsfleetError {
+/** USAGE. */
+export function wrong(option: string, text: string, right: string): NsfleetError {
   return new NsfleetError('USAGE', { attempted: 'understand', target: `${option} ${text}`, reason: `it takes ${right}` });
 }

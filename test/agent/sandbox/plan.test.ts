@@ -9,6 +9,7 @@ import { Plan } from '#shared/plan.ts';
 import type { PlanOperation } from '#shared/plan.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
+import { sourcesOf } from '#test/support/sandbox.ts';
 
 const host: HostRootFacts = {
   topLevel: [
@@ -19,12 +20,13 @@ const host: HostRootFacts = {
     { path: '/etc/ld.so.cache', directory: false },
     { path: '/etc/pki/tls/certs', directory: true },
   ],
+  resolvConf: 'nameserver 192.0.2.1\n',
 };
 const idRange = { start: 1_879_048_192, count: 65_536 };
 const owner = { uid: 1000, gid: 1001 };
 
 function compile(spec: Partial<SandboxSpecInput> = {}, range: typeof idRange | null = idRange): Plan {
-  return compileSandboxPlan({ spec: SandboxSpec.parse({ command: ['true'], ...spec }), name: 'web', idRange: range, owner, host });
+  return compileSandboxPlan({ ...sourcesOf(SandboxSpec.parse({ command: ['true'], ...spec })), name: 'web', idRange: range, owner, host });
 }
 
 function indexOf(plan: Plan, op: PlanOperation['op'], text = ''): number {
@@ -36,6 +38,13 @@ const specs: Partial<SandboxSpecInput>[] = [
   { user: { uid: 7, gid: 8 }, env: { A: 'b' }, cwd: '/tmp', hostname: 'x' },
   { root: { type: 'directory', path: '/srv/root' } },
   { root: { type: 'directory', path: '/srv/root', writable: false } },
+  { root: { type: 'directory', path: '/srv/root', upper: { type: 'memory', sizeBytes: 1 << 20 } } },
+  {
+    volumes: [
+      { type: 'bind', source: '/srv/data', target: '/deep/er' },
+      { type: 'tmpfs', target: '/deep' },
+    ],
+  },
 ];
 
 test('every plan satisfies its own model and can be encoded and printed', () => {

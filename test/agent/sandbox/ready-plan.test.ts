@@ -8,6 +8,7 @@ import type { HostRootFacts } from '#agent/sandbox/root-facts.ts';
 import type { Plan } from '#shared/plan.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
+import { sourcesOf } from '#test/support/sandbox.ts';
 
 const host: HostRootFacts = {
   topLevel: [
@@ -15,13 +16,14 @@ const host: HostRootFacts = {
     { name: 'lib', link: null },
   ],
   etc: [{ path: '/etc/ssl/certs', directory: true }],
+  resolvConf: '',
 };
 const first = firstPlan(host);
 
 function planOf(spec: Partial<SandboxSpecInput>, privileged = true): Plan {
   const idRange = privileged ? { start: 1_879_048_192, count: 65_536 } : null;
   return compileSandboxPlan({
-    spec: SandboxSpec.parse({ command: ['x'], ...spec }),
+    ...sourcesOf(SandboxSpec.parse({ command: ['x'], ...spec })),
     name: 'one',
     idRange,
     owner: { uid: 7, gid: 7 },
