@@ -1,44 +1,12 @@
-#include "clone_vfork.h"
+#include "child_stack.h"
 #include "error.h"
 #include "owned_fd.h"
-#include "raw_syscall.h"
 #include "spawn_child.h"
 
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-
-#ifndef CLONE_PIDFD
-#define CLONE_PIDFD 0x00001000
-#endif
-#define CLEAR_SIGHAND 0x100000000ull /* CLONE_CLEAR_SIGHAND, Linux 5.5 */
-#define GUARD_BYTES 65536u           /* the largest page of aarch64 */
-#define STACK_BYTES 65536u
-
-/* Below: the guard, which faults on overflow; then the stack, then what both sides share. */
-struct arena {
-    char *base;
-    size_t bytes;
-    struct nsf_launch *launch;
-};
-
-static int arena_open(struct arena *arena) {
-    arena->bytes = GUARD_BYTES + STACK_BYTES + sizeof(struct nsf_launch);
-    arena->base = mmap(NULL, arena->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (arena->base == MAP_FAILED) {
-        arena->base = NULL;
-        return -1;
-    }
-    arena->launch = (struct nsf_launch *)(void *)(arena->base + GUARD_BYTES + STACK_BYTES);
-    return mprotect(arena->base, GUARD_BYTES, PROT_NONE);
-}
-
-static void arena_close(struct arena *arena) {
-    if (arena->base)
-        munmap(arena->base, arena->bytes);
-}
 
 /* The COUNT strings that stand one after another at BLOCK, as the array that exec wants. */
 static void point_to(char **out, const char *block, uint32_t count) {
@@ -63,23 +31,6 @@ static int check(int32_t program, uint32_t argc, uint32_t envc, const int32_t *f
     return 0;
 }
 
-/* Signals wait meanwhile: a handler of the caller must not run in the child, in the memory of the caller. */
-static long clone_child(struct arena *arena, int32_t *pidfd) {
-    const uint64_t all = ~(uint64_t)0;
-    uint64_t before = 0;
-    struct nsf_clone_args args = {
-        .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLEAR_SIGHAND,
-        .pidfd = (uint64_t)(uintptr_t)pidfd,
-        .exit_signal = SIGCHLD,
-        .stack = (uint64_t)(uintptr_t)(arena->base + GUARD_BYTES),
-        .stack_size = STACK_BYTES,
-    };
-    nsf_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof all, 0);
-    long pid = nsf_clone3(&args, sizeof args, nsf_spawn_child, arena->launch);
-    nsf_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof before, 0);
-    return pid;
-}
-
 static void kill_and_reap(int pidfd, pid_t pid) {
     siginfo_t info;
     nsf_pidfd_signal(pidfd, SIGKILL, NULL);
@@ -87,10 +38,10 @@ static void kill_and_reap(int pidfd, pid_t pid) {
     }
 }
 
-static int launch_child(struct arena *arena, struct nsf_child *child, struct nsf_error *error) {
+static int launch_child(struct nsf_child_stack *stack, struct nsf_child *child, struct nsf_error *error) {
     int32_t created = -1;
-    volatile const struct nsf_launch *launch = arena->launch; /* the child wrote to it behind the compiler's back */
-    long pid = clone_child(arena, &created);
+    volatile const struct nsf_launch *launch = stack->shared; /* the child wrote to it behind the compiler's back */
+    long pid = nsf_child_stack_clone(stack, CLONE_VFORK, SIGCHLD, &created, nsf_spawn_child, stack->shared);
     if (pid < 0)
         return nsf_fail(error, (int)-pid, "clone3", NULL);
     NSF_OWNED_FD pidfd = created;
@@ -118,19 +69,21 @@ int nsf_spawn(int32_t program, const char *argv, uint32_t argc, const char *env,
     int result = check(program, argc, envc, fds, fd_count, error);
     if (result < 0)
         return result;
-    struct arena arena = {0};
-    if (arena_open(&arena) != 0) {
-        result = nsf_fail_errno(error, "stack", NULL);
+    struct nsf_child_stack stack;
+    result = nsf_child_stack_open(&stack, sizeof(struct nsf_launch));
+    if (result < 0) {
+        nsf_fail(error, -result, "stack", NULL);
     } else {
-        arena.launch->program = program;
-        arena.launch->fd_count = fd_count;
-        arena.launch->flags = flags;
+        struct nsf_launch *launch = stack.shared;
+        launch->program = program;
+        launch->fd_count = fd_count;
+        launch->flags = flags;
         if (fd_count > 0)
-            memcpy(arena.launch->fds, fds, fd_count * sizeof *fds);
-        point_to(arena.launch->argv, argv, argc);
-        point_to(arena.launch->env, env, envc);
-        result = launch_child(&arena, child, error);
+            memcpy(launch->fds, fds, fd_count * sizeof *fds);
+        point_to(launch->argv, argv, argc);
+        point_to(launch->env, env, envc);
+        result = launch_child(&stack, child, error);
     }
-    arena_close(&arena);
+    nsf_child_stack_close(&stack);
     return result;
 }
