@@ -13,6 +13,7 @@ import type { Fd } from './handles.ts';
 import { lookInside } from './inside.ts';
 import type { InsideLook, InsideView } from './inside.ts';
 import { layoutText } from './layout.ts';
+import { createLeftChildren } from './left-children.ts';
 import { listNamespaces } from './list-namespaces.ts';
 import { createSearch } from './search.ts';
 import { openProcess, processStart, spawn } from './processes.ts';
@@ -117,7 +118,8 @@ export function loadNative(options: LoadOptions = {}): Native {
   const path = options.library ?? fileURLToPath(new URL('build/libnsfleet.so', import.meta.url));
   const calls = openLibrary(path);
   const scanner = createScanner(calls, options.scanRows);
-  const search = createSearch(calls, options.foundRoom);
+  const left = createLeftChildren();
+  const search = createSearch(calls, left, options.foundRoom);
   const scanPids = createPidScanner(calls);
   const taskLoader = options.taskLoader ?? fileURLToPath(new URL('build/nsfleet-bpf-load', import.meta.url));
   return {
@@ -199,7 +201,7 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
   );
   const openIds = library.func('int nsf_open_ids(void *ids, uint32_t count, void *room, void *buffer, uint64_t bytes, void *error)');
   const mounts = library.func(
-    'int nsf_mounts(const char *proc, void *doors, uint32_t door_count, void *room, void *buffer, uint64_t bytes, void *error)',
+    'int nsf_mounts(const char *proc, void *doors, uint32_t door_count, void *left, void *room, void *buffer, uint64_t bytes, void *error)',
   );
   const scanPids = library.func(
     'int nsf_scan_pids(const char *proc, void *pids, uint32_t count, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
@@ -212,10 +214,10 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
     foundBytes: library.func('uint64_t nsf_found_bytes(void *room)'),
     references: (proc, inquiry, room, buffer, error) =>
       onWorker((done) => references.async(proc, inquiry, room, buffer, buffer.byteLength, error, done), [inquiry, room, buffer, error]),
-    mounts: (proc, doors, room, buffer, error) =>
+    mounts: (proc, doors, left, room, buffer, error) =>
       onWorker(
-        (done) => mounts.async(proc, doors, doors.length / 2, room, buffer, buffer.byteLength, error, done),
-        [doors, room, buffer, error],
+        (done) => mounts.async(proc, doors, doors.length / 2, left, room, buffer, buffer.byteLength, error, done),
+        [doors, left, room, buffer, error],
       ),
     listns: library.func('int nsf_listns(void *ids, uint32_t max, void *count, void *error)'),
     openIds: (ids, room, buffer, error) =>

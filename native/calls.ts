@@ -23,7 +23,8 @@ export type Calls = {
   foundBytes(room: Uint32Array): number;
   /** On a worker thread, as scan. `inquiry` holds the addresses of memory that must stay referenced, too. */
   references(proc: string, inquiry: Uint8Array, room: Uint32Array, buffer: Uint8Array, error: Uint8Array): Promise<number>;
-  mounts(proc: string, doors: Int32Array, room: Uint32Array, buffer: Uint8Array, error: Uint8Array): Promise<number>;
+  /** `left`: the memory of left-children.ts. */
+  mounts(proc: string, doors: Int32Array, left: Uint8Array, room: Uint32Array, buffer: Uint8Array, error: Uint8Array): Promise<number>;
   /** Short: some microseconds, and a millisecond for 10,000. */
   listns(ids: BigUint64Array, max: number, count: Uint32Array, error: Uint8Array): number;
   openIds(ids: BigUint64Array, room: Uint32Array, buffer: Uint8Array, error: Uint8Array): Promise<number>;

@@ -169,6 +169,8 @@ export const nsfDoor = {
   fd: [4, 4],
 } as const;
 
+export const nsfLeftChild = { whole: 24, stack: [0, 8], stack_bytes: [8, 8], pidfd: [16, 4], state: [20, 4] } as const;
+
 export const nsfChild = { whole: 24, start_ticks: [8, 8], pid: [16, 4], pidfd: [20, 4] } as const;
 
 export const nsfExit = { whole: 24, running: [8, 4], code: [12, 4], signal: [16, 4] } as const;
@@ -210,6 +212,7 @@ const structs = {
   nsf_known_socket: nsfKnownSocket,
   nsf_idle_process: nsfIdleProcess,
   nsf_door: nsfDoor,
+  nsf_left_child: nsfLeftChild,
   nsf_child: nsfChild,
   nsf_exit: nsfExit,
   nsf_inside: nsfInside,

@@ -41,7 +41,7 @@ int nsf_mount_visit(struct nsf_mount_place *place) {
         if (place->patience->losses <= 0)
             return -ETIMEDOUT;
         place->visiting = 1;
-        place->refused = place->mount_ns < 0 ? -ENOENT : nsf_visitor_start(&place->visitor, place->mount_ns);
+        place->refused = place->mount_ns < 0 ? -ENOENT : nsf_visitor_start(&place->visitor, place->patience->left, place->mount_ns);
         if (place->mount_ns >= 0 && place->refused < 0) {
             place->patience->losses -= place->visitor.lost;
             nsf_visitor_end(&place->visitor);
@@ -232,8 +232,8 @@ static int32_t resolve_door(struct nsf_finding *found, int proc, const struct ns
     return row;
 }
 
-static int search_mounts(struct nsf_finding *found, int proc, const struct nsf_door *doors, uint32_t count) {
-    struct nsf_patience patience = {.uncovering_ms = UNCOVERING_MS, .losses = LOSSES_MAX};
+static int search_mounts(struct nsf_finding *found, int proc, const struct nsf_door *doors, uint32_t count, struct nsf_left_child *left) {
+    struct nsf_patience patience = {.uncovering_ms = UNCOVERING_MS, .losses = LOSSES_MAX, .left = left};
     for (uint32_t at = 0; at < count; at++) {
         int32_t row = resolve_door(found, proc, &doors[at]);
         if (nsf_is_fatal(row))
@@ -252,15 +252,16 @@ static int search_mounts(struct nsf_finding *found, int proc, const struct nsf_d
     return 0;
 }
 
-int nsf_mounts(const char *proc, const struct nsf_door *doors, uint32_t door_count, const struct nsf_room *room, void *buffer,
-               uint64_t bytes, struct nsf_error *error) {
+int nsf_mounts(const char *proc, const struct nsf_door *doors, uint32_t door_count, struct nsf_left_child *left,
+               const struct nsf_room *room, void *buffer, uint64_t bytes, struct nsf_error *error) {
     struct nsf_finding found;
     NSF_OWNED_FD opened = nsf_open_proc(proc, error);
     if (opened < 0)
         return opened;
     if (nsf_finding_start(&found, room, buffer, bytes, 1) < 0)
         return nsf_fail(error, EINVAL, "buffer", NULL);
-    int result = search_mounts(&found, opened, doors, door_count);
+    nsf_left_child_count(left); /* so that the caller sees who has ended, also where nobody has to be sent */
+    int result = search_mounts(&found, opened, doors, door_count, left);
     if (result < 0)
         nsf_fail(error, -result, "search_mounts", NULL);
     return nsf_finding_end(&found, result, error);

@@ -20,6 +20,7 @@ struct nsf_mount {
 struct nsf_patience {
     int64_t uncovering_ms; /* left for over-mounted ones: each costs a copy of its whole mount namespace */
     int32_t losses;        /* left of visitors that did not answer in time */
+    struct nsf_left_child *left;
 };
 
 /* One mount namespace being looked into. */

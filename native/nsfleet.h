@@ -2,8 +2,7 @@
  * libnsfleet's ABI: the one door between TypeScript and the kernel calls that Node has not.
  *
  * Every function returns 0 or -errno and, when it fails, fills the struct nsf_error that it was given with the step
- * that failed. All memory belongs to the caller. Nothing here prints, exits or allocates with malloc, and the only
- * global is visitor.c's list of children that a hostile file system keeps from ending.
+ * that failed. All memory belongs to the caller. Nothing here prints, exits, allocates with malloc or keeps globals.
  * File descriptors that are handed out are close-on-exec and belong to the caller.
  *
  * native/layout.ts repeats these layouts; binding.ts compares both at load (nsf_layout) and refuses a library that
@@ -209,6 +208,21 @@ struct nsf_door {
     int32_t fd;
 };
 
+#define NSF_LEFT_CHILDREN 12 /* rows of the memory: calls at the same time have some under way, too */
+#define NSF_LEFT_CHILDREN_MAX 4
+
+/*
+ * One row of what nsf_mounts and nsf_unmount keep of children that they had to leave behind: whoever asks a FUSE server that takes requests and does not
+ * answer is not even ended by SIGKILL. From NSF_LEFT_CHILDREN_MAX on none is made any more. The caller keeps NSF_LEFT_CHILDREN rows, all zero at first,
+ * from one call to the next; calls of several threads may share them.
+ */
+struct nsf_left_child {
+    uint64_t stack; /* what it stands on */
+    uint64_t stack_bytes;
+    int32_t pidfd;
+    int32_t state; /* 0: free, 1: a call's that is under way, 2: it does not end */
+};
+
 struct nsf_child {
     uint32_t size;
     uint32_t version;
@@ -334,8 +348,8 @@ NSF_PUBLIC int nsf_references(const char *proc, const struct nsf_inquiry *inquir
  * Looks for bind mounts of namespaces in the mount namespaces behind DOORS, and in every mount namespace that such a mount holds. One without a
  * process is entered by a child process that does nothing but be there. -ENOSPC as in nsf_scan.
  */
-NSF_PUBLIC int nsf_mounts(const char *proc, const struct nsf_door *doors, uint32_t door_count, const struct nsf_room *room,
-                          void *buffer, uint64_t bytes, struct nsf_error *error);
+NSF_PUBLIC int nsf_mounts(const char *proc, const struct nsf_door *doors, uint32_t door_count, struct nsf_left_child *left,
+                          const struct nsf_room *room, void *buffer, uint64_t bytes, struct nsf_error *error);
 
 /* Bytes of a buffer for so many rows of a task pass. */
 NSF_PUBLIC uint64_t nsf_tasks_bytes(uint32_t process_max, uint32_t namespace_max, uint32_t thread_max);

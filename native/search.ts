@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { Calls, FoundRoom } from './calls.ts';
 import { keepReferences, mergeReferences } from './merge-references.ts';
+import type { LeftChildren } from './left-children.ts';
 import { check, errorBuffer } from './native-error.ts';
 import { createSearchMemory } from './search-memory.ts';
 import type { Inquiry } from './search-memory.ts';
@@ -25,7 +26,7 @@ export type Search = {
 };
 
 /** Searches of one kind run one after another: they share what they remember. */
-export function createSearch(calls: Calls, room: FoundRoom = firstRoom): Search {
+export function createSearch(calls: Calls, left: LeftChildren, room: FoundRoom = firstRoom): Search {
   const parts = Array.from({ length: Math.min(2, availableParallelism()) }, () => createPart(calls, room));
   const mountRuns = parts.map(() => createRun(calls, room));
   const idRun = createRun(calls, room);
@@ -64,10 +65,12 @@ export function createSearch(calls: Calls, room: FoundRoom = firstRoom): Search 
         searching.map((run, part) => {
           const own = doors.filter((_, index) => index % searching.length === part);
           const flat = Int32Array.from(own.flatMap(({ pid, fd = -1 }) => [pid, fd]));
-          return run((space, buffer, error) => calls.mounts(proc, flat, space, buffer, error), proc);
+          return run((space, buffer, error) => calls.mounts(proc, flat, left.memory, space, buffer, error), proc);
         }),
       );
-      return results.map(({ found }) => found).reduce(mergeReferences);
+      const merged = results.map(({ found }) => found).reduce(mergeReferences);
+      const count = left.count();
+      return count > 0 ? { ...merged, hidden: { ...merged.hidden, unkillable_children: count } } : merged;
     },
     async ids(ids) {
       const list = BigUint64Array.from(ids, BigInt);

@@ -1,46 +1,20 @@
 #include "visitor.h"
 
-#include "clone_vfork.h"
 #include "owned_fd.h"
 #include "raw_syscall.h"
 #include "visitor_child.h"
 
-#include <fcntl.h>
 #include <linux/futex.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
 
-#ifndef CLONE_PIDFD
-#define CLONE_PIDFD 0x00001000
-#endif
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438 /* Linux 5.6, as openat2 */
 #endif
-#define CLEAR_SIGHAND 0x100000000ull /* CLONE_CLEAR_SIGHAND, Linux 5.5 */
-#define WAIT_PIDFD ((idtype_t)3)     /* P_PIDFD, which glibc 2.28 does not know; Linux 5.4 */
-#define GUARD_BYTES 65536u           /* the largest page of aarch64 */
-#define STACK_BYTES 65536u
-#define UNENDING_MAX 4
-
-/*
- * Those that not even SIGKILL ends yet: a FUSE server that has taken a request and does not answer it holds whoever asked. They stand on their
- * stacks still.
- */
-static struct {
-    char *arena;
-    size_t arena_bytes;
-    int32_t pidfd;
-} unending[UNENDING_MAX];
-static pthread_mutex_t unending_lock = PTHREAD_MUTEX_INITIALIZER;
 
 int64_t nsf_visitor_now_ms(void) {
     struct timespec now;
@@ -72,86 +46,20 @@ static int ask(struct nsf_visitor *visitor, int step) {
     return -ETIMEDOUT;
 }
 
-/* 1: it has ended within MS milliseconds and is reaped. */
-static int reap(int32_t pidfd, int ms) {
-    siginfo_t info;
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    return poll(&ended, 1, ms) == 1 && waitid(WAIT_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) == 0;
-}
-
-/* Reaps of them what has ended. 1: there is room for one more. */
-static int look_at_unending(void) {
-    int room = 0;
-    pthread_mutex_lock(&unending_lock);
-    for (int at = 0; at < UNENDING_MAX; at++) {
-        if (unending[at].arena && reap(unending[at].pidfd, 0)) {
-            close(unending[at].pidfd);
-            munmap(unending[at].arena, unending[at].arena_bytes);
-            unending[at].arena = NULL;
-        }
-        room |= unending[at].arena == NULL;
-    }
-    pthread_mutex_unlock(&unending_lock);
-    return room;
-}
-
-/* Two searches at once may come for the last place: then its arena is lost, 130 KiB. */
-static void keep_unending(const struct nsf_visitor *visitor) {
-    pthread_mutex_lock(&unending_lock);
-    int at = 0;
-    while (at < UNENDING_MAX && unending[at].arena)
-        at++;
-    if (at < UNENDING_MAX) {
-        unending[at].arena = visitor->arena;
-        unending[at].arena_bytes = visitor->arena_bytes;
-        unending[at].pidfd = visitor->pidfd;
-    } else {
-        close(visitor->pidfd);
-    }
-    pthread_mutex_unlock(&unending_lock);
-}
-
-static int arena_open(struct nsf_visitor *visitor) {
-    visitor->arena_bytes = GUARD_BYTES + STACK_BYTES + sizeof(struct nsf_visit);
-    visitor->arena = mmap(NULL, visitor->arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (visitor->arena == MAP_FAILED) {
-        visitor->arena = NULL;
-        return -errno;
-    }
-    visitor->visit = (struct nsf_visit *)(void *)(visitor->arena + GUARD_BYTES + STACK_BYTES);
-    return mprotect(visitor->arena, GUARD_BYTES, PROT_NONE) == 0 ? 0 : -errno;
-}
-
-/*
- * No signal at its end (exit_signal 0), so that Node does not hear of a child that it has not made. Signals stay blocked in the child: a handler
- * of the caller must not run there.
- */
-static long clone_child(struct nsf_visitor *visitor) {
-    const uint64_t all = ~(uint64_t)0;
-    uint64_t before = 0;
-    struct nsf_clone_args args = {
-        .flags = CLONE_VM | CLONE_PIDFD | CLEAR_SIGHAND,
-        .pidfd = (uint64_t)(uintptr_t)&visitor->pidfd,
-        .stack = (uint64_t)(uintptr_t)(visitor->arena + GUARD_BYTES),
-        .stack_size = STACK_BYTES,
-    };
-    nsf_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof all, 0);
-    long pid = nsf_clone3(&args, sizeof args, nsf_visitor_child, visitor->visit);
-    nsf_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof before, 0);
-    return pid;
-}
-
-int nsf_visitor_start(struct nsf_visitor *visitor, int mount_ns) {
+int nsf_visitor_start(struct nsf_visitor *visitor, struct nsf_left_child *left, int mount_ns) {
     memset(visitor, 0, sizeof *visitor);
     visitor->pidfd = -1;
-    if (!look_at_unending())
+    visitor->room = nsf_left_child_room(left);
+    if (!visitor->room)
         return -EBUSY;
-    int result = arena_open(visitor);
+    int result = nsf_child_stack_open(&visitor->stack, sizeof(struct nsf_visit));
     if (result < 0)
         return result;
+    visitor->visit = visitor->stack.shared;
     visitor->visit->parent = (int32_t)getpid();
     visitor->visit->mount_ns = mount_ns;
-    long pid = clone_child(visitor);
+    /* Without a signal at its end, so that Node does not hear of a child that it has not made. */
+    long pid = nsf_child_stack_clone(&visitor->stack, 0, 0, &visitor->pidfd, nsf_visitor_child, visitor->visit);
     if (pid < 0)
         return (int)pid;
     visitor->pid = (int32_t)pid;
@@ -188,15 +96,15 @@ void nsf_visitor_end(struct nsf_visitor *visitor) {
     int gone = visitor->pid == 0;
     if (!gone) {
         nsf_raw(SYS_pidfd_send_signal, visitor->pidfd, SIGKILL, 0, 0, 0);
-        gone = reap(visitor->pidfd, NSF_VISIT_MS);
+        gone = nsf_left_child_ended(visitor->pidfd, NSF_VISIT_MS);
     }
-    if (gone) {
+    if (!gone) {
+        nsf_left_child_leave(visitor->room, &visitor->stack, visitor->pidfd);
+    } else if (visitor->room) {
         if (visitor->pidfd >= 0)
             close(visitor->pidfd);
-        if (visitor->arena)
-            munmap(visitor->arena, visitor->arena_bytes);
-    } else {
-        keep_unending(visitor);
+        nsf_child_stack_close(&visitor->stack);
+        nsf_left_child_free(visitor->room);
     }
     memset(visitor, 0, sizeof *visitor);
     visitor->pidfd = -1;

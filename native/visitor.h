@@ -1,8 +1,7 @@
 #ifndef NSF_VISITOR_H
 #define NSF_VISITOR_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "left_child.h"
 
 /*
  * A child process that is in another mount namespace for us: it shares our memory, and nothing but its place and descriptors are its own, so that
@@ -17,16 +16,16 @@ struct nsf_visitor {
     int32_t pid; /* 0: there is none */
     int32_t pidfd;
     int32_t lost; /* it did not answer: what it does now is unknown */
-    char *arena;
-    size_t arena_bytes;
+    struct nsf_left_child *room; /* or NULL */
+    struct nsf_child_stack stack;
     struct nsf_visit *visit;
 };
 
 /* Of CLOCK_MONOTONIC. */
 int64_t nsf_visitor_now_ms(void);
 
-/* A child in the mount namespace open at MOUNT_NS, or -errno; nsf_visitor_end in any case. -EBUSY: too many do not end. */
-int nsf_visitor_start(struct nsf_visitor *visitor, int mount_ns);
+/* A child in the mount namespace open at MOUNT_NS, or -errno; nsf_visitor_end in any case. -EBUSY: too many of LEFT do not end. */
+int nsf_visitor_start(struct nsf_visitor *visitor, struct nsf_left_child *left, int mount_ns);
 /* An O_PATH descriptor of PATH there, which may have no symbolic links; or -errno, -ETIMEDOUT if no answer came. */
 int nsf_visitor_open(struct nsf_visitor *visitor, const char *path);
 /* Takes the child into a copy of where it is, from which nothing is passed on to the original. */

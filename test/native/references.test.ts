@@ -191,6 +191,7 @@ for (const mode of ['late', 'hang']) {
         await Promise.race([once(child.stdout, 'data'), once(child, 'exit').then(([code]) => assert.fail(`it ended with ${code}`))]);
         const before = openDescriptors().length;
         const around = children().length;
+        let hidden: Record<string, number> = {};
         for (let round = 0; round < (mode === 'late' ? 2 : 6); round++) {
           const found = await native.mounts([{ pid: child.pid ?? 0 }]);
           // What others keep in /run/netns has been copied into its mount namespace.
@@ -198,10 +199,12 @@ for (const mode of ['late', 'hang']) {
             .filter(({ kind }) => kind === 'mount')
             .map(({ namespaceIndex }) => found.namespaces[namespaceIndex]?.type);
           assert.ok(held.includes('uts'), held.join(' '));
+          hidden = found.hidden;
         }
         const most = mode === 'late' ? 0 : 4;
         assert.ok(openDescriptors().length - before <= most, 'each of those that hang is held by one');
         assert.ok(children().length - around <= most, 'and no more of them');
+        assert.equal(hidden['unkillable_children'] ?? 0, children().length - around, 'each is told of');
       } finally {
         const ended = once(child, 'exit');
         child.stdin.end();
@@ -212,6 +215,7 @@ for (const mode of ['late', 'hang']) {
       using sleeper = await sleepsInCoveredPlace();
       while (children().length > 1 && Date.now() < deadline) await native.mounts([{ pid: sleeper.pid }]);
       assert.deepEqual(children(), [String(sleeper.pid)]);
+      assert.equal((await native.mounts([{ pid: sleeper.pid }])).hidden['unkillable_children'], undefined);
     },
   );
 }
