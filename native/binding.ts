@@ -134,7 +134,7 @@ export function loadNative(options: LoadOptions = {}): Native {
     relate: (target) => relate(calls, target),
     processNamespaces: (pid) => processNamespaces(calls, pid),
     lookInside: (looks) => lookInside(calls, looks),
-    unmount: (mount) => unmount(calls, mount),
+    unmount: (mount) => unmount(calls, left, mount),
     sealProgram: (path) => sealProgram(calls, path),
     sealBytes: (bytes, name) => sealBytes(calls, bytes, name),
     socketpair: () => socketpair(calls),
@@ -194,7 +194,9 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
   const scan = library.func(
     'int nsf_scan(const char *proc, uint32_t part, uint32_t parts, void *before, uint32_t process_max, uint32_t namespace_max, void *buffer, uint64_t bytes, void *error)',
   );
-  const unmount = library.func('int nsf_unmount(int32_t mount_namespace, const char *path, uint64_t id, uint64_t inode, void *error)');
+  const unmount = library.func(
+    'int nsf_unmount(int32_t mount_namespace, const char *path, uint64_t id, uint64_t inode, void *left, void *error)',
+  );
   const inside = library.func('int nsf_inside(void *rows, uint32_t count, void *error)');
   const references = library.func(
     'int nsf_references(const char *proc, void *inquiry, void *room, void *buffer, uint64_t bytes, void *error)',
@@ -253,8 +255,8 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
     pidfdSignal: library.func('int nsf_pidfd_signal(int32_t pidfd, int32_t signal, void *error)'),
     sealProgram: library.func('int nsf_seal_program(const char *path, void *fd, void *error)'),
     sealBytes: library.func('int nsf_seal_bytes(void *bytes, uint64_t size, const char *name, void *fd, void *error)'),
-    unmount: (mountNamespace, path, id, inode, error) =>
-      onWorker((done) => unmount.async(mountNamespace, path, id, inode, error, done), [error]),
+    unmount: (mountNamespace, path, id, inode, left, error) =>
+      onWorker((done) => unmount.async(mountNamespace, path, id, inode, left, error, done), [left, error]),
     pipe: library.func('int nsf_pipe(void *fds, void *error)'),
     socketpair: library.func('int nsf_socketpair(void *fds, void *error)'),
     sendFds: library.func('int nsf_send_fds(int32_t socket, void *bytes, uint32_t size, void *fds, uint32_t fd_count, void *error)'),

@@ -57,7 +57,7 @@ export type Calls = {
   pidfdSignal(pidfd: number, signal: number, error: Uint8Array): number;
   sealProgram(path: string, fd: Int32Array, error: Uint8Array): number;
   sealBytes(bytes: Uint8Array, size: number, name: string, fd: Int32Array, error: Uint8Array): number;
-  unmount(mountNamespace: number, path: string, id: bigint, inode: bigint, error: Uint8Array): Promise<number>;
+  unmount(mountNamespace: number, path: string, id: bigint, inode: bigint, left: Uint8Array, error: Uint8Array): Promise<number>;
   pipe(fds: Int32Array, error: Uint8Array): number;
   socketpair(fds: Int32Array, error: Uint8Array): number;
   sendFds(socket: number, bytes: Uint8Array, size: number, fds: Int32Array, fdCount: number, error: Uint8Array): number;

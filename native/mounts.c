@@ -41,7 +41,7 @@ int nsf_mount_visit(struct nsf_mount_place *place) {
         if (place->patience->losses <= 0)
             return -ETIMEDOUT;
         place->visiting = 1;
-        place->refused = place->mount_ns < 0 ? -ENOENT : nsf_visitor_start(&place->visitor, place->patience->left, place->mount_ns);
+        place->refused = place->mount_ns < 0 ? -ENOENT : nsf_visitor_start(&place->visitor, place->patience->left, place->mount_ns, -1);
         if (place->mount_ns >= 0 && place->refused < 0) {
             place->patience->losses -= place->visitor.lost;
             nsf_visitor_end(&place->visitor);

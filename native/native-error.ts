@@ -4,7 +4,11 @@ import type { ErrorCode } from '#shared/errors.ts';
 import { nsfError } from './layout.ts';
 
 /** Steps whose failure the catalogue knows by a code of its own. */
-const codeOfStep: Record<string, ErrorCode> = { open_proc: 'PROC_UNAVAILABLE', check_proc: 'PROC_UNAVAILABLE' };
+const codeOfStep: Record<string, ErrorCode> = {
+  open_proc: 'PROC_UNAVAILABLE',
+  check_proc: 'PROC_UNAVAILABLE',
+  left_children: 'MOUNT_UNRESPONSIVE',
+};
 
 /**
  * A call of the native library that failed. `errname` is what callers match on: ESRCH (the process has ended), ESTALE
@@ -40,6 +44,8 @@ export class NativeError extends NsfleetError {
 
 function codeOf(errname: string, step: string): ErrorCode {
   if (errname === 'ENOSYS') return 'KERNEL_TOO_OLD';
+  // A child that was sent to a path does not come back.
+  if (errname === 'ETIMEDOUT') return 'MOUNT_UNRESPONSIVE';
   return codeOfStep[step] ?? 'INTERNAL';
 }
 

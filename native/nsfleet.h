@@ -391,9 +391,11 @@ NSF_PUBLIC int nsf_inside(struct nsf_inside *rows, uint32_t count, struct nsf_er
 NSF_PUBLIC int nsf_process_namespaces(int32_t pid, uint64_t out[2 * NSF_TYPES], struct nsf_error *error);
 /*
  * Unmounts (detaches) the namespace file PATH, in the mount namespace that the descriptor MOUNT_NAMESPACE stands for, or in this one if it is -1.
- * -ESTALE: PATH shows another file than the namespace of that INODE and ID (0: not compared).
+ * PATH is absolute. -ESTALE: it shows another file than the namespace of that INODE and ID (0: not compared). -ETIMEDOUT: a file system on the way does
+ * not answer; -EBUSY at left_children: nor did it before. A child does it, so the caller never waits for more than seconds.
  */
-NSF_PUBLIC int nsf_unmount(int32_t mount_namespace, const char *path, uint64_t id, uint64_t inode, struct nsf_error *error);
+NSF_PUBLIC int nsf_unmount(int32_t mount_namespace, const char *path, uint64_t id, uint64_t inode, struct nsf_left_child *left,
+                           struct nsf_error *error);
 
 #define NSF_SPAWN_NEW_SESSION 1u
 

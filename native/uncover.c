@@ -124,7 +124,7 @@ int nsf_uncover_mount(struct nsf_mount_place *place, const struct nsf_mount *mou
     struct nsf_visitor visitor = {.pidfd = -1};
     if (place->mount_ns < 0 || mount->point_bytes == 0 || mount->point_bytes >= PATH_MAX || mount->point[0] != '/')
         return -ENOENT;
-    int fd = nsf_visitor_start(&visitor, place->patience->left, place->mount_ns);
+    int fd = nsf_visitor_start(&visitor, place->patience->left, place->mount_ns, -1);
     if (fd == 0)
         fd = uncover(&visitor, mount);
     place->patience->losses -= visitor.lost;

@@ -1,5 +1,6 @@
 import type { Calls } from './calls.ts';
 import type { Fd } from './handles.ts';
+import type { LeftChildren } from './left-children.ts';
 import { check, errorBuffer } from './native-error.ts';
 
 /** A namespace file: where it is, and which namespace was seen there. */
@@ -13,7 +14,12 @@ export type MountedNamespace = {
 };
 
 /** See `Native.unmount`. On a worker thread: in a mount namespace with thousands of mounts the kernel takes its time. */
-export async function unmount(calls: Calls, { path, mountNamespace, inode, id }: MountedNamespace): Promise<void> {
+export async function unmount(calls: Calls, left: LeftChildren, { path, mountNamespace, inode, id }: MountedNamespace): Promise<void> {
   const error = errorBuffer();
-  check(await calls.unmount(mountNamespace?.number ?? -1, path, BigInt(id ?? 0), BigInt(inode), error), error, 'unmount', path);
+  check(
+    await calls.unmount(mountNamespace?.number ?? -1, path, BigInt(id ?? 0), BigInt(inode), left.memory, error),
+    error,
+    'unmount',
+    path,
+  );
 }

@@ -22,8 +22,8 @@ int64_t nsf_visitor_now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* What VISIT has been told to do, done by the child: its result, or -ETIMEDOUT. */
-static int ask(struct nsf_visitor *visitor, int step) {
+/* What VISIT has been told to do, done by the child: its result, or -ETIMEDOUT after MS milliseconds. */
+static int ask_for(struct nsf_visitor *visitor, int step, int ms) {
     struct nsf_visit *visit = visitor->visit;
     if (visitor->lost || visitor->pid == 0)
         return -ETIMEDOUT;
@@ -31,7 +31,7 @@ static int ask(struct nsf_visitor *visitor, int step) {
     uint32_t turn = visit->asked + 1;
     __atomic_store_n(&visit->asked, turn, __ATOMIC_RELEASE);
     nsf_raw6(SYS_futex, (long)&visit->asked, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
-    int64_t end = nsf_visitor_now_ms() + NSF_VISIT_MS;
+    int64_t end = nsf_visitor_now_ms() + ms;
     for (;;) {
         uint32_t answered = __atomic_load_n(&visit->answered, __ATOMIC_ACQUIRE);
         if (answered == turn)
@@ -46,7 +46,11 @@ static int ask(struct nsf_visitor *visitor, int step) {
     return -ETIMEDOUT;
 }
 
-int nsf_visitor_start(struct nsf_visitor *visitor, struct nsf_left_child *left, int mount_ns) {
+static int ask(struct nsf_visitor *visitor, int step) {
+    return ask_for(visitor, step, NSF_VISIT_MS);
+}
+
+int nsf_visitor_start(struct nsf_visitor *visitor, struct nsf_left_child *left, int mount_ns, int proc) {
     memset(visitor, 0, sizeof *visitor);
     visitor->pidfd = -1;
     visitor->room = nsf_left_child_room(left);
@@ -58,6 +62,7 @@ int nsf_visitor_start(struct nsf_visitor *visitor, struct nsf_left_child *left, 
     visitor->visit = visitor->stack.shared;
     visitor->visit->parent = (int32_t)getpid();
     visitor->visit->mount_ns = mount_ns;
+    visitor->visit->proc = proc;
     /* Without a signal at its end, so that Node does not hear of a child that it has not made. */
     long pid = nsf_child_stack_clone(&visitor->stack, 0, 0, &visitor->pidfd, nsf_visitor_child, visitor->visit);
     if (pid < 0)
@@ -90,6 +95,28 @@ int nsf_visitor_copy(struct nsf_visitor *visitor) {
 
 int nsf_visitor_unmount(struct nsf_visitor *visitor, const char *path) {
     return ask_path(visitor, NSF_VISIT_UNMOUNT, path);
+}
+
+int nsf_visitor_find(struct nsf_visitor *visitor, const char *path, const struct nsf_visit_namespace *wanted) {
+    if (path[0] != '/')
+        return -EINVAL;
+    if (!visitor->lost)
+        visitor->visit->wanted = *wanted;
+    int result = ask_path(visitor, NSF_VISIT_FIND, path);
+    return result < 0 ? result : 0;
+}
+
+int nsf_visitor_detach(struct nsf_visitor *visitor) {
+    return ask_for(visitor, NSF_VISIT_DETACH, NSF_VISIT_UNMOUNT_MS);
+}
+
+const char *nsf_visitor_doing(const struct nsf_visitor *visitor) {
+    if (!visitor->room)
+        return "left_children";
+    if (visitor->pid == 0)
+        return "clone3";
+    const char *doing = __atomic_load_n(&visitor->visit->doing, __ATOMIC_RELAXED); /* the child may be at it still */
+    return doing ? doing : "visit";
 }
 
 void nsf_visitor_end(struct nsf_visitor *visitor) {

@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #ifndef SYS_openat2
 #define SYS_openat2 437 /* Linux 5.6 */
@@ -16,6 +18,7 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436 /* Linux 5.9; before, it keeps copies of ours as long as it lives */
 #endif
+#define NSFS_GET_ID 0x8008b70du
 #define NO_LINKS 0x06ull /* RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS */
 
 /* As in spawn_child.c: no frame below is left by a return that AddressSanitizer sees. */
@@ -41,25 +44,95 @@ UNSANITIZED static long copy(void) {
 }
 
 /* Holds nothing of ours from then on: a file system that never answers keeps it for good, and would keep our sockets and locks with it. */
-UNSANITIZED static long enter(int mount_ns) {
-    long result = nsf_raw(SYS_setns, mount_ns, CLONE_NEWNS, 0, 0, 0);
+UNSANITIZED static long enter(struct nsf_visit *visit) {
+    long result = 0;
+    visit->doing = "setns";
+    if (visit->mount_ns >= 0)
+        result = nsf_raw(SYS_setns, visit->mount_ns, CLONE_NEWNS, 0, 0, 0);
+    if (result == 0 && visit->proc >= 0) {
+        visit->doing = "proc";
+        result = nsf_raw(SYS_fchdir, visit->proc, 0, 0, 0, 0);
+    }
     nsf_raw(SYS_close_range, 0, ~0u, 0, 0, 0);
     return result;
 }
 
+/* In procfs, which is the working directory. */
+UNSANITIZED static void name_descriptor(char *out, long fd) {
+    static const char before[] = "self/fd/";
+    char digits[16];
+    int count = 0;
+    for (size_t at = 0; at < sizeof before - 1; at++)
+        *out++ = before[at];
+    do digits[count++] = (char)('0' + fd % 10);
+    while ((fd /= 10) > 0);
+    while (count > 0) *out++ = digits[--count];
+    *out = 0;
+}
+
+UNSANITIZED static long identify(struct nsf_visit *visit, long fd) {
+    struct statx about;
+    char path[32];
+    uint64_t id = 0;
+    visit->doing = "identify";
+    /* Of what the kernel knows: a file system that is asked may never answer. */
+    long result = nsf_raw(SYS_statx, fd, (long)"", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, (long)&about);
+    if (result < 0)
+        return result;
+    if (about.stx_ino != visit->wanted.inode || makedev(about.stx_dev_major, about.stx_dev_minor) != visit->wanted.dev)
+        return -ESTALE;
+    if (visit->wanted.id == 0)
+        return 0;
+    name_descriptor(path, fd);
+    long file = nsf_raw(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0);
+    if (file < 0)
+        return file;
+    result = nsf_raw(SYS_ioctl, file, NSFS_GET_ID, (long)&id, 0, 0);
+    nsf_raw(SYS_close, file, 0, 0, 0, 0);
+    return result < 0 ? result : id == visit->wanted.id ? 0 : -ESTALE;
+}
+
+/* A descriptor of the namespace that PATH shows, if it is the one that is wanted. O_PATH: opening a device that stands there by now would set it off. */
+UNSANITIZED static long find(struct nsf_visit *visit) {
+    visit->doing = "open";
+    long fd = nsf_raw(SYS_openat, AT_FDCWD, (long)visit->path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0);
+    if (fd < 0)
+        return fd;
+    long result = identify(visit, fd);
+    if (result == 0)
+        return fd;
+    nsf_raw(SYS_close, fd, 0, 0, 0, 0);
+    return result;
+}
+
+/* Identity before action: what is open is what is unmounted, whatever stands at its path meanwhile. Detached, because FD itself keeps it busy. */
+UNSANITIZED static long detach(struct nsf_visit *visit, long fd) {
+    char path[32];
+    visit->doing = "umount";
+    if (fd < 0)
+        return -EBADF;
+    name_descriptor(path, fd);
+    return nsf_raw(SYS_umount2, (long)path, MNT_DETACH, 0, 0, 0);
+}
+
 struct state {
     int copied;
-    long held; /* what the parent has a copy of by now, or -1 */
+    long held; /* what the parent has a copy of by now, or what is to be detached; or -1 */
 };
 
-UNSANITIZED static long take_step(const struct nsf_visit *visit, struct state *state) {
+UNSANITIZED static long take_step(struct nsf_visit *visit, struct state *state) {
     long result;
-    if (state->held >= 0)
+    if (state->held >= 0 && visit->step != NSF_VISIT_DETACH)
         nsf_raw(SYS_close, state->held, 0, 0, 0, 0);
-    state->held = -1;
+    if (visit->step != NSF_VISIT_DETACH)
+        state->held = -1;
     switch (visit->step) {
     case NSF_VISIT_ENTER:
-        return enter(visit->mount_ns);
+        return enter(visit);
+    case NSF_VISIT_FIND:
+        return state->held = find(visit);
+    case NSF_VISIT_DETACH:
+        return detach(visit, state->held);
     case NSF_VISIT_OPEN:
         return state->held = open_path(visit->path);
     case NSF_VISIT_COPY:

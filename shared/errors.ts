@@ -67,6 +67,11 @@ const entries = {
   NAMESPACE_NAME_TAKEN: { http: 409, exit: exitCodes.conflict, remedy: 'choose another name, or remove the other with `nsfleet ns rm`' },
   NAMESPACE_NOT_KEPT: { http: 409, exit: exitCodes.conflict, remedy: '`nsfleet ns why` tells what keeps it; only names can be removed' },
   NAMESPACE_ACTION_FAILED: { http: 422, exit: exitCodes.failed, remedy: 'the reason names the step that failed and the kernel’s answer' },
+  MOUNT_UNRESPONSIVE: {
+    http: 504,
+    exit: exitCodes.failed,
+    remedy: 'a file system on the way to that path does not answer: end its server (FUSE) or unmount it there, then repeat',
+  },
   ACTION_NOT_ALLOWED: {
     http: 403,
     exit: exitCodes.denied,

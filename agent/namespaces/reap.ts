@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { Fd } from '#native/handles.ts';
 import { NativeError } from '#native/native-error.ts';
 import type { NamedNamespace, ReapOutcome, ReapStep } from '#shared/act.ts';
-import { errorText } from '#shared/errors.ts';
+import { asNsfleetError } from '#shared/errors.ts';
 import type { ReportedReference } from '#shared/inventory.ts';
 import { rawBytes } from '#shared/raw-text.ts';
 import type { Model } from '../inventory/model.ts';
@@ -70,7 +70,8 @@ export async function takeSteps(parts: KeepParts, model: Model, outcome: ReapOut
         goneUnmount = step;
         continue;
       }
-      return { ...outcome, steps, done: false, refused: `${step.action} ${step.path}: ${errorText(error)}` };
+      const { reason, code } = asNsfleetError(error, step.action, step.path);
+      return { ...outcome, steps, done: false, refused: `${step.action} ${step.path}: ${reason} (${code})` };
     }
   }
   await releaseEmpty(parts);

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -76,4 +76,34 @@ export function comm(pid: number): string {
 /** True once PID runs `sleep`: what wraps it (unshare, sh) has done its work then. */
 export function sleeps(pid: number): boolean {
   return comm(pid) === 'sleep';
+}
+
+/** Runs slow-fuse.c, whose mount namespace has the uts namespace of nobody at `held`, below a file system that answers late or never. */
+export async function slowFuse(mode: 'hang' | 'late', directory: string): Promise<AsyncDisposable & { pid: number; held: string }> {
+  const point = join(directory, 'point');
+  mkdirSync(point);
+  const child = spawn(await compile('slow-fuse.c', directory), [mode, point], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await Promise.race([
+    once(child.stdout, 'data'),
+    once(child, 'exit').then(([code]) => Promise.reject(new Error(`slow-fuse ended with ${code}`))),
+  ]);
+  return {
+    pid: child.pid ?? 0,
+    held: join(point, 'held'),
+    async [Symbol.asyncDispose]() {
+      const ended = once(child, 'exit');
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
+
+/** Why a test of a FUSE server cannot run here, or false. */
+export const noFuse = process.geteuid?.() !== 0 ? 'needs root' : !existsSync('/dev/fuse') && 'needs /dev/fuse';
+
+/** Children of this process that the kernel has, ended ones too, and those that only share its memory. */
+export function children(): string[] {
+  return readdirSync('/proc/self/task').flatMap((task) =>
+    readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+  );
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -11,7 +11,7 @@ import type { MountDoor, ReferenceRow, References } from '#native/types.ts';
 import { gather } from '#test/bench/crowd.ts';
 import { asNobody } from '#test/support/as-nobody.ts';
 import { leakCheck } from '#test/support/leaks.ts';
-import { builtNative, compile, openDescriptors, running, sleeps, temporaryDirectory } from './fixture.ts';
+import { builtNative, children, noFuse, openDescriptors, running, sleeps, slowFuse, temporaryDirectory } from './fixture.ts';
 
 leakCheck();
 const skip = process.geteuid?.() !== 0 && 'needs root';
@@ -169,31 +169,21 @@ test('with too little room at first, and more processes than are remembered, the
   for (let round = 0; round < 3; round++) assert.deepEqual(await ofCrowd(small), usual, `round ${round}`);
 });
 
-/** Children of this process that the kernel has, ended ones too. */
-function children(): string[] {
-  return readdirSync('/proc/self/task').flatMap((tid) =>
-    readFileSync(`/proc/self/task/${tid}/children`, 'utf8').split(' ').filter(Boolean),
-  );
-}
-
-for (const mode of ['late', 'hang']) {
+for (const mode of ['late', 'hang'] as const) {
   test(
     `a file system that answers ${mode === 'late' ? 'late' : 'never'} leaves no descriptor, and a bounded number of children`,
     {
-      skip: skip || (!existsSync('/dev/fuse') && 'needs /dev/fuse'),
+      skip: noFuse,
     },
     async () => {
       using directory = temporaryDirectory();
-      const point = join(directory.path, 'point');
-      mkdirSync(point);
-      const child = spawn(await compile('slow-fuse.c', directory.path), [mode, point], { stdio: ['pipe', 'pipe', 'inherit'] });
-      try {
-        await Promise.race([once(child.stdout, 'data'), once(child, 'exit').then(([code]) => assert.fail(`it ended with ${code}`))]);
+      {
+        await using fuse = await slowFuse(mode, directory.path);
         const before = openDescriptors().length;
         const around = children().length;
         let hidden: Record<string, number> = {};
         for (let round = 0; round < (mode === 'late' ? 2 : 6); round++) {
-          const found = await native.mounts([{ pid: child.pid ?? 0 }]);
+          const found = await native.mounts([{ pid: fuse.pid }]);
           // What others keep in /run/netns has been copied into its mount namespace.
           const held = found.references
             .filter(({ kind }) => kind === 'mount')
@@ -205,10 +195,6 @@ for (const mode of ['late', 'hang']) {
         assert.ok(openDescriptors().length - before <= most, 'each of those that hang is held by one');
         assert.ok(children().length - around <= most, 'and no more of them');
         assert.equal(hidden['unkillable_children'] ?? 0, children().length - around, 'each is told of');
-      } finally {
-        const ended = once(child, 'exit');
-        child.stdin.end();
-        await ended;
       }
       // Nobody holds them any more: the next search that needs a visitor finds them ended.
       const deadline = Date.now() + 10_000;
