@@ -32,6 +32,7 @@ import { createReadyPool } from './sandbox/ready-pool.ts';
 import { readHostRootFacts } from './sandbox/root-facts.ts';
 import { openStateFiles } from './sandbox/state.ts';
 import { openTombstones } from './sandbox/tombstones.ts';
+import { createTurns } from './sandbox/turns.ts';
 
 /** Who asked for an action waits this long at most for its report to be committed. */
 const settleMs = 2000;
@@ -144,6 +145,7 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
         await Promise.race([reporter.whenCommitted(await watch.scanNow()), sleep(settleMs, ending.signal)]).catch(() => undefined);
       },
       directories: keptDirectories,
+      turns: createTurns(1),
       generationOf: (inode) => generations.of(inode),
     }),
     log,

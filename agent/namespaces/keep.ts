@@ -1,5 +1,5 @@
 /** `ns create` and `ns attach`: namespaces on files. The shim makes and mounts, all or nothing (native/shim/keep.c). */
-import { existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readdirSync, rmdirSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { Fd } from '#native/handles.ts';
@@ -10,32 +10,42 @@ import { namespaceKey } from '#shared/namespace.ts';
 import type { RunnerParts } from '../sandbox/runner.ts';
 import { endShim } from '../sandbox/runner.ts';
 import { openShimLink } from '../sandbox/shim-link.ts';
+import type { Turns } from '../sandbox/turns.ts';
 import { keptPath } from './kept-files.ts';
 import type { KeptDirectories } from './kept-files.ts';
+import { isRepeat, noteRequest } from './request-notes.ts';
 
 export type KeepParts = {
   runner: Pick<RunnerParts, 'native' | 'program'>;
   directories: KeptDirectories;
   generationOf: (inode: number) => number;
+  /** One at a time: a repeat that comes while the first is at it finds all of it. */
+  turns: Turns;
 };
 
 /** A few mounts; a host that swaps takes longer. */
 const keepTimeoutMs = 10_000;
 
 /**
- * Makes new namespaces and keeps them. A repeat with the same `requestKey` finds what the first has made. NAMESPACE_NAME_TAKEN where another request
- * has that name; NAMESPACE_ACTION_FAILED with the step; then nothing is left.
+ * Makes new namespaces and keeps them. A repeat with the same `requestKey` finds what the first has made; IDEMPOTENCY_KEY_REUSED where that one was another
+ * request. NAMESPACE_NAME_TAKEN where another request has that name; NAMESPACE_ACTION_FAILED with the step; then nothing is left.
  */
-export async function keepNew(parts: KeepParts, { name, types }: KeepRequest, requestKey: string): Promise<KeptNamespace[]> {
-  const note = `${parts.directories.others}/${name}/request`;
-  const files = types.map((type) => ({ type, path: keptPath(parts.directories, name, type) }));
-  makeDirectories(parts.directories);
+export function keepNew(parts: KeepParts, request: KeepRequest, requestKey: string): Promise<KeptNamespace[]> {
+  return parts.turns.take(() => keepInTurn(parts, request, requestKey));
+}
+
+async function keepInTurn(parts: KeepParts, request: KeepRequest, requestKey: string): Promise<KeptNamespace[]> {
+  const { directories } = parts;
+  const { name, types } = request;
+  const files = types.map((type) => ({ type, path: keptPath(directories, name, type) }));
+  makeDirectories(directories);
+  const repeat = isRepeat(directories, request, requestKey);
   if (files.some(({ path }) => existsSync(path))) {
-    if (readNote(note) === requestKey && files.every(({ path }) => existsSync(path))) return files.map((file) => describe(parts, file));
+    if (repeat && files.every(({ path }) => existsSync(path))) return files.map((file) => describe(parts, file));
     throw taken('create namespaces', name);
   }
   await mountAll(parts, 'create namespaces', name, files, null);
-  writeFileSync(note, requestKey, { mode: 0o600 });
+  if (!repeat) noteRequest(directories, request, requestKey);
   return files.map((file) => describe(parts, file));
 }
 
@@ -116,26 +126,8 @@ function describe({ runner, generationOf }: KeepParts, { type, path }: File): Ke
   return { type, path, inode, key: namespaceKey(inode, id, generationOf(inode)) };
 }
 
-function readNote(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
-}
-
 function taken(attempted: string, name: string): NsfleetError {
   return new NsfleetError('NAMESPACE_NAME_TAKEN', { attempted, target: name, reason: 'another namespace is kept under that name' });
-}
-
-/** What keepNew noted of a name, gone with its last namespace. */
-export function forgetName({ others }: KeptDirectories, name: string): void {
-  rmSync(`${others}/${name}/request`, { force: true });
-  try {
-    rmdirSync(`${others}/${name}`);
-  } catch {
-    // Others of that name are kept still.
-  }
 }
 
 /** Where nothing is kept any more, nothing stays mounted. ip-netns(8) makes its directory anew when it needs it. */

@@ -28,9 +28,9 @@ export function findKept(
 ): FoundFile[] {
   const { dev } = native.relate({ path: '/proc/self/ns/mnt' });
   const paths = [
-    ...list(directories.netns).map((name) => ({ name, path: `${directories.netns}/${name}` })),
-    ...list(directories.others).flatMap((name) =>
-      list(`${directories.others}/${name}`).map((file) => ({ name, path: `${directories.others}/${name}/${file}` })),
+    ...namesIn(directories.netns).map((name) => ({ name, path: `${directories.netns}/${name}` })),
+    ...namesIn(directories.others).flatMap((name) =>
+      namesIn(`${directories.others}/${name}`).map((file) => ({ name, path: `${directories.others}/${name}/${file}` })),
     ),
   ];
   return paths.slice(0, filesMax).flatMap(({ name, path }) => {
@@ -45,7 +45,8 @@ export function findKept(
   });
 }
 
-function list(directory: string): string[] {
+/** No names where there is no directory. */
+export function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory).slice(0, filesMax);
   } catch {

@@ -11,8 +11,9 @@ import { asNsfleetError } from '#shared/errors.ts';
 import type { ReportedReference } from '#shared/inventory.ts';
 import { rawBytes } from '#shared/raw-text.ts';
 import type { Model } from '../inventory/model.ts';
-import { forgetName, releaseEmpty } from './keep.ts';
+import { releaseEmpty } from './keep.ts';
 import type { KeepParts } from './keep.ts';
+import { forgetName } from './request-notes.ts';
 import { idOf } from './unkeep.ts';
 
 /** Pure: what would be done, or why nothing. `ownMountInode`: of the agent's mount namespace. */

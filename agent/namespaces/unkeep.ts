@@ -4,9 +4,10 @@ import type { KeptType } from '#shared/act.ts';
 import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
 import type { NamespaceKey } from '#shared/namespace.ts';
 import type { Model } from '../inventory/model.ts';
-import { forgetName, releaseEmpty, wordOf } from './keep.ts';
+import { releaseEmpty, wordOf } from './keep.ts';
 import type { KeepParts } from './keep.ts';
 import { findKept } from './kept-files.ts';
+import { forgetName } from './request-notes.ts';
 
 export type UnkeepWish = { type: KeptType; key: NamespaceKey; force: boolean };
 

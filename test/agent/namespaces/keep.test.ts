@@ -12,6 +12,7 @@ import { keepExisting, keepNew } from '#agent/namespaces/keep.ts';
 import type { KeepParts } from '#agent/namespaces/keep.ts';
 import { takeSteps } from '#agent/namespaces/reap.ts';
 import { unkeep } from '#agent/namespaces/unkeep.ts';
+import { createTurns } from '#agent/sandbox/turns.ts';
 import { buildModel } from '#agent/inventory/model.ts';
 import type { Model } from '#agent/inventory/model.ts';
 import { openNamespace } from '#agent/namespaces/join.ts';
@@ -32,7 +33,12 @@ let count = 0;
 function parts(): KeepParts {
   const base = join(dirs.root, `kept-${count++}`);
   mkdirSync(base);
-  return { runner: { native, program }, directories: { netns: join(base, 'netns'), others: join(base, 'ns') }, generationOf: () => 0 };
+  return {
+    runner: { native, program },
+    directories: { netns: join(base, 'netns'), others: join(base, 'ns') },
+    generationOf: () => 0,
+    turns: createTurns(1),
+  };
 }
 
 async function scan(): Promise<Model> {
@@ -76,6 +82,35 @@ test(
     for (const { type, key } of first) await unkeep(given, await scan(), { type, key, force: false });
   },
 );
+
+test('a key is that of one request: with other types or another name it is refused, and nothing is made', { skip: isRoot }, async () => {
+  const given = parts();
+  const first = await keepNew(given, { name: 'blue', types: ['uts', 'ipc'] }, 'request-1');
+  const others = [
+    { name: 'blue', types: ['uts'] },
+    { name: 'blue', types: ['cgroup'] },
+    { name: 'blue', types: ['uts', 'ipc', 'cgroup'] },
+    { name: 'red', types: ['uts', 'ipc'] },
+  ] as const;
+  for (const { name, types } of others)
+    await assert.rejects(keepNew(given, { name, types: [...types] }, 'request-1'), refusedWith('IDEMPOTENCY_KEY_REUSED'));
+  assert.equal(findKept(given.directories, native, () => 0).length, 2);
+  assert.deepEqual(await keepNew(given, { name: 'blue', types: ['ipc', 'uts'] }, 'request-1'), first.toReversed());
+  const second = await keepNew(given, { name: 'blue', types: ['cgroup'] }, 'request-2');
+  assert.deepEqual(await keepNew(given, { name: 'blue', types: ['uts', 'ipc'] }, 'request-1'), first, 'both are known still');
+  for (const { type, key } of first) await unkeep(given, await scan(), { type, key, force: false });
+  await assert.rejects(keepNew(given, { name: 'red', types: ['uts'] }, 'request-2'), refusedWith('IDEMPOTENCY_KEY_REUSED'));
+  for (const { type, key } of second) await unkeep(given, await scan(), { type, key, force: false });
+  assert.equal(existsSync(join(given.directories.others, 'blue')), false);
+});
+
+test('a repeat that comes while the first is being done finds all of it', { skip: isRoot }, async () => {
+  const given = parts();
+  const keep = (): ReturnType<typeof keepNew> => keepNew(given, { name: 'blue', types: ['uts', 'ipc'] }, 'request-1');
+  const [first, second] = await Promise.all([keep(), keep()]);
+  assert.deepEqual(first, second);
+  for (const { type, key } of first) await unkeep(given, await scan(), { type, key, force: false });
+});
 
 test('a file in the way refuses all of it', { skip: isRoot }, async () => {
   const given = parts();

@@ -8,6 +8,7 @@ import { buildModel } from '#agent/inventory/model.ts';
 import type { Model } from '#agent/inventory/model.ts';
 import type { KeepParts } from '#agent/namespaces/keep.ts';
 import { takeSteps } from '#agent/namespaces/reap.ts';
+import { createTurns } from '#agent/sandbox/turns.ts';
 import { loadNative } from '#native/binding.ts';
 import { noFuse, slowFuse } from '#test/native/fixture.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
@@ -23,7 +24,12 @@ let count = 0;
 function parts(): KeepParts {
   const base = join(dirs.root, `kept-${count++}`);
   mkdirSync(base);
-  return { runner: { native, program }, directories: { netns: join(base, 'netns'), others: join(base, 'ns') }, generationOf: () => 0 };
+  return {
+    runner: { native, program },
+    directories: { netns: join(base, 'netns'), others: join(base, 'ns') },
+    generationOf: () => 0,
+    turns: createTurns(1),
+  };
 }
 
 async function scan(): Promise<Model> {
