@@ -1,5 +1,5 @@
 /** Ends a test file's process that does not end by itself, and all that it started: it has no chance to tidy up any more. */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '#shared/async.ts';
 import { identify, isAlive, signalProcess } from '#controller/up/identity.ts';
@@ -7,13 +7,14 @@ import type { Identity } from '#controller/up/identity.ts';
 import { directoryPrefix, testBase } from '#test/support/own-directories.ts';
 import { belongingTo, commandOf } from '#test/support/process-tree.ts';
 import type { Marker } from '#test/support/process-tree.ts';
+import { removeDirectory } from '#test/support/remove-directory.ts';
 
 /** SIGKILL is certain but not immediate. */
 const goneMs = 5000;
 /** A process may start another one while it is being found. */
 const rounds = 5;
 
-/** SIGKILL for `file` first, so that it starts nothing more, then for what belongs to it; removes its directories. The commands ended. */
+/** SIGKILL for `file` first, so that it starts nothing more, then for what belongs to it; removes its directories with what is mounted below. The commands ended. */
 export async function endFile(file: Identity, marker: Marker): Promise<string[]> {
   const roots = existsSync(testBase())
     ? readdirSync(testBase())
@@ -31,7 +32,7 @@ export async function endFile(file: Identity, marker: Marker): Promise<string[]>
     left = belongings(file.pid, marker, roots);
   }
   await gone([file]);
-  for (const root of roots) rmSync(root, { recursive: true, force: true, maxRetries: 3 });
+  for (const root of roots) removeDirectory(root);
   return ended;
 }
 

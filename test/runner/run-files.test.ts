@@ -3,6 +3,7 @@
  * one had started is gone too, says the leak check.
  */
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { leakCheck } from '#test/support/leaks.ts';
@@ -68,6 +69,19 @@ describe('a run of test files', { concurrency: 2 }, () => {
       // The other file's results are all there.
       assert.match(printed, /▶ suite\n {2}✔ inner/);
     });
+
+  it(
+    'removes the directory of one that is killed, with what is mounted there',
+    { skip: process.geteuid?.() !== 0 && 'needs root' },
+    async () => {
+      const { passed, printed } = await runFixtures(['leaves-a-mount.ts']);
+      assert.equal(passed, false, printed);
+      const [, directory = ''] = /^mounted below (.*)\.$/m.exec(printed) ?? [];
+      assert.match(directory, /\/nsfleet\/test\/t/);
+      assert.equal(existsSync(directory), false);
+      assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(directory));
+    },
+  );
 
   it('stops when it is told to: what runs is ended, the rest is not begun', async () => {
     const { passed, printed } = await runFixtures(['never-returns.ts', 'stays-open.ts', 'passes.ts'], AbortSignal.timeout(500));

@@ -1,10 +1,12 @@
 /** Directories for one test file, under the user's cache and never in /tmp, gone when it ends. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { directories } from '#shared/config.ts';
 import type { Directories } from '#shared/config.ts';
 import { afterFile } from './file-scope.ts';
 import { directoryPrefix, ownDirectory, testBase } from './own-directories.ts';
+import { removeDirectory } from './remove-directory.ts';
 
 export type TestDirectories = Directories & {
   /** holds all the others, and whatever a test wants to put there */
@@ -19,7 +21,7 @@ export function temporaryDirectories(): TestDirectories {
   const root = mkdtempSync(join(testBase(), directoryPrefix(process.pid)));
   ownDirectory(root);
   afterFile(() => {
-    rmSync(root, { recursive: true, force: true, maxRetries: 3 });
+    assert.deepEqual(removeDirectory(root), [], 'this test file left mounts behind');
   });
   const names = { XDG_CONFIG_HOME: 'c', XDG_DATA_HOME: 'd', XDG_STATE_HOME: 's', XDG_RUNTIME_DIR: 'r', XDG_CACHE_HOME: 'k' };
   const env = Object.fromEntries(Object.entries(names).map(([variable, name]) => [variable, join(root, name)]));

@@ -1,8 +1,9 @@
 /** What test runs that were killed left under the user's cache: ended and removed by the next run. */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { endLeftServer } from '#controller/up/postgres-left.ts';
 import { testBase } from './own-directories.ts';
+import { removeDirectory } from './remove-directory.ts';
 
 /** No run takes that long; one that still runs must keep its directories. */
 const staleMs = 6 * 3600 * 1000;
@@ -16,6 +17,6 @@ export async function removeStale(): Promise<void> {
   for (const path of stale) {
     const cluster = join(path, 'postgres');
     if (existsSync(cluster)) await endLeftServer(cluster, () => undefined);
-    rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+    removeDirectory(path);
   }
 }
