@@ -27,6 +27,7 @@ import { createOutbox } from './outbox.ts';
 import { createQuestions } from './questions.ts';
 import { acceptThrough, adoptAll } from './sandbox/adopt.ts';
 import { sandboxNameOf } from './sandbox/owned-namespaces.ts';
+import { readKernelFacts } from './sandbox/kernel-facts.ts';
 import { createPlacements } from './sandbox/placements.ts';
 import { createReadyPool } from './sandbox/ready-pool.ts';
 import { readHostRootFacts } from './sandbox/root-facts.ts';
@@ -108,8 +109,9 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   const files = openStateFiles(stateDirectory);
   // A plain user's plans need the host's mounts inside, which nothing that waits may hold.
   const host = readHostRootFacts();
-  const ready = createReadyPool({ native, program, host, size: facts.privileged ? settings.readySandboxes : 0, log });
-  const runner = { native, program, ready, host, policy: settings.policy, owner, log };
+  const kernel = readKernelFacts(facts.privileged);
+  const ready = createReadyPool({ native, program, host, kernel, size: facts.privileged ? settings.readySandboxes : 0, log });
+  const runner = { native, program, ready, host, kernel, policy: settings.policy, owner, log };
   const placementsParts = {
     runner,
     files,

@@ -18,7 +18,7 @@ type Rule = (spec: SandboxSpec, policy: Policy) => Refusal[];
 /** What a sandbox is made from. A root directory is judged by its real path, which `sandbox/real-root.ts` finds. */
 const onCreation: readonly Rule[] = [root, volumes];
 /** What every process of it shares: asked for each, since the policy may have become narrower after the sandbox was made. */
-const always: readonly Rule[] = [];
+const always: readonly Rule[] = [capabilities];
 
 /** Empty: nothing in it is against the policy. All rules are asked, so that one answer names everything. */
 export function refusals(spec: SandboxSpec, policy: Policy): Refusal[] {
@@ -114,4 +114,12 @@ function bind({ source, readonly, propagation }: Extract<Volume, { type: 'bind' 
       (directory === '/' ? source === '/' : isWithin(source, directory)) && named.every(({ path }) => isWithin(directory, path)),
   );
   return tree === undefined ? [] : refuse(`${source} is of ${tree}, which the host keeps to itself`, null);
+}
+
+/** Over its own namespaces only, but each of them opens more of the kernel to it. */
+function capabilities({ capabilities: { add } }: SandboxSpec, policy: Policy): Refusal[] {
+  const refused = add.filter((name) => !policy.capabilities.has(name));
+  if (refused.length === 0) return [];
+  const reason = `this host does not give sandboxes ${refused.join(', ')}`;
+  return [{ code: 'POLICY_REFUSED', reason, allow: `capabilities: [${refused.join(', ')}]` }];
 }

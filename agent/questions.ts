@@ -59,8 +59,8 @@ export function createQuestions(parts: QuestionParts): Questions {
       }
       case 'plan': {
         const { spec, name, idRange } = question;
-        const { host, owner, policy } = parts.runner;
-        const plan = compileSandboxPlan({ ...allowedSources(spec, policy, name), name, idRange, owner, host });
+        const { host, kernel, owner, policy } = parts.runner;
+        const plan = compileSandboxPlan({ ...allowedSources(spec, policy, name), name, idRange, owner, host, kernel });
         return { plan, lines: formatPlan(plan).trimEnd().split('\n') };
       }
       case 'mounts':

@@ -1,11 +1,15 @@
 /** A plan in the shim's wire form, which native/plan.h describes. Pure. */
+import { capabilityMask } from '#shared/capability.ts';
 import type { NamespaceType } from '#shared/namespace.ts';
 import { planLimits } from '#shared/plan.ts';
 import type { Plan, PlanIdMap, PlanOperation, PlanOperationName } from '#shared/plan.ts';
+import { rlimitNumbers } from '#shared/process.ts';
+import type { RlimitValue } from '#shared/process.ts';
 
 const planMagic = 0x50_46_53_4e;
 const noId = 0xffff_ffff;
-const noLimit = 0xffff_ffff_ffff_ffffn;
+/** PLAN_AS_IT_IS */
+const asItIs = 0xffff_ffff_ffff_fffen;
 
 /** clone(2)'s flags. */
 const cloneFlags: Record<NamespaceType, number> = {
@@ -52,6 +56,11 @@ const opNumbers: Record<PlanOperationName, number> = {
   seccomp: 29,
   lower: 30,
   sysfs: 31,
+  raise_rlimit: 32,
+  nice: 33,
+  oom_score_adj: 34,
+  user: 35,
+  group: 36,
 };
 
 /** enum plan_flag */
@@ -89,8 +98,11 @@ type Fields = {
 
 /** procfs, devpts and mqueue hold nothing that may be executed or opened as a device. */
 const kernelFilesystem: Flags = { nosuid: true, nodev: true, noexec: true };
-/** setrlimit(2), asm-generic */
-const rlimitNumbers = { core: 4, nofile: 7 } as const;
+
+/** RLIM_INFINITY */
+function limit(value: RlimitValue): number | bigint {
+  return value === 'unlimited' ? 0xffff_ffff_ffff_ffffn : value;
+}
 
 function fieldsOf(operation: PlanOperation): Fields {
   switch (operation.op) {
@@ -155,7 +167,23 @@ function fieldsOf(operation: PlanOperation): Fields {
     case 'dumpable':
       return { a: operation.value ? 1 : 0 };
     case 'rlimit':
-      return { mode: rlimitNumbers[operation.resource], a: operation.soft, b: operation.hard ?? noLimit };
+      return {
+        mode: rlimitNumbers[operation.resource],
+        a: limit(operation.soft),
+        b: operation.hard === null ? asItIs : limit(operation.hard),
+        flags: { optional: operation.clamp },
+      };
+    case 'raise_rlimit':
+      return { mode: rlimitNumbers[operation.resource], b: limit(operation.hard) };
+    case 'nice':
+    case 'oom_score_adj':
+      return { a: operation.value };
+    case 'user':
+      return { strings: [operation.name ?? '', operation.group ?? ''] };
+    case 'group':
+      return { gid: operation.gid, strings: [operation.name ?? ''] };
+    case 'drop_capabilities':
+      return { a: capabilityMask(operation.keep) };
     case 'seccomp':
       return { strings: [operation.profile, Buffer.from(operation.program, 'base64')] };
     case 'umask':
@@ -164,7 +192,6 @@ function fieldsOf(operation: PlanOperation): Fields {
     case 'pivot_root':
     case 'loopback_up':
     case 'no_new_privs':
-    case 'drop_capabilities':
     case 'session_keyring':
       return {};
   }
@@ -258,8 +285,8 @@ export function encodePlan(plan: Plan): Uint8Array {
   wire.u16(0);
   wire.u32(plan.namespaces.reduce((flags, type) => flags | cloneFlags[type], 0) >>> 0);
   wire.u64(plan.log.maxBytes);
-  wire.u32(plan.exec.uid);
-  wire.u32(plan.exec.gid);
+  wire.u32(plan.exec.uid ?? noId);
+  wire.u32(plan.exec.gid ?? noId);
   for (const count of [plan.idMaps.uid, plan.idMaps.gid, plan.operations, plan.exec.argv, env]) wire.u16(count.length);
   wire.u16(0);
   for (const map of [...plan.idMaps.uid, ...plan.idMaps.gid]) encodeMap(wire, map);

@@ -33,13 +33,13 @@ enum plan_op_type {
     OP_TREE = 1, OP_OVERLAY, OP_STATE_MKDIR, OP_PROPAGATION, OP_ROOT, OP_TMPFS, OP_ATTACH, OP_PROC, OP_DEVPTS, OP_MQUEUE,
     OP_MKDIR, OP_SYMLINK, OP_FILE, OP_MASK, OP_READONLY, OP_PIVOT_ROOT, OP_REMOUNT_READONLY, OP_HOSTNAME, OP_DOMAINNAME,
     OP_LOOPBACK_UP, OP_UNSHARE, OP_SYSCTL, OP_DUMPABLE, OP_NO_NEW_PRIVS, OP_DROP_CAPABILITIES, OP_SESSION_KEYRING,
-    OP_RLIMIT, OP_UMASK, OP_SECCOMP, OP_LOWER, OP_SYSFS, OP_COUNT
+    OP_RLIMIT, OP_UMASK, OP_SECCOMP, OP_LOWER, OP_SYSFS, OP_RAISE_RLIMIT, OP_NICE, OP_OOM_SCORE_ADJ, OP_USER, OP_GROUP, OP_COUNT
 };
 
 enum plan_flag {
     PF_READONLY = 1 << 0, PF_NOSUID = 1 << 1, PF_NODEV = 1 << 2, PF_NOEXEC = 1 << 3, PF_RECURSIVE = 1 << 4,
     PF_SYMLINKS = 1 << 5,         /* follow (host paths), or resolve inside the root (targets) */
-    PF_OPTIONAL = 1 << 6,         /* a path that is not there is skipped */
+    PF_OPTIONAL = 1 << 6,         /* a path that is not there is skipped; rlimit: at most what there is */
     PF_DEVICE = 1 << 7,           /* a = major, b = minor: the path must be this character device */
     PF_IDMAP = 1 << 8,            /* tree, overlay: map owners into the sandbox if the kernel can */
     PF_USERXATTR = 1 << 9,
@@ -50,8 +50,8 @@ enum plan_flag {
     PF_ALL = (1 << 15) - 1
 };
 
-#define PLAN_NO_ID 0xffffffffu      /* uid, gid: leave */
-#define PLAN_NO_LIMIT UINT64_MAX    /* a, b of rlimit: leave */
+#define PLAN_NO_ID 0xffffffffu /* uid, gid: leave; of the header: by name, see OP_USER */
+#define PLAN_AS_IT_IS (UINT64_MAX - 1) /* b of rlimit: leave; UINT64_MAX is RLIM_INFINITY */
 
 struct plan_op {
     uint16_t op;

@@ -126,6 +126,17 @@ const entries = {
     exit: exitCodes.notStarted,
     remedy: 'the reason names the volume: give a directory or regular file of the host, and a target that can be made inside the root',
   },
+  COMMAND_TOO_LONG: {
+    http: 422,
+    exit: exitCodes.notStarted,
+    remedy:
+      'shorten the command or its environment: one word takes at most 128 KiB, all of them 1 MiB, and less under a small stack rlimit',
+  },
+  USER_REFUSED: {
+    http: 422,
+    exit: exitCodes.notStarted,
+    remedy: 'name a user and groups of the root’s own /etc/passwd and /etc/group, or give their ids in numbers',
+  },
   CWD_REFUSED: { http: 422, exit: exitCodes.notStarted, remedy: 'give a directory that exists inside the sandbox’s root' },
   ID_RANGE_REFUSED: {
     http: 422,

@@ -20,7 +20,8 @@ import { Report, ReportReply } from './inventory.ts';
 import { Mount, MountQuery } from './mount.ts';
 import { BootId, NamespaceKey } from './namespace.ts';
 import { PidTranslation } from './pids.ts';
-import { Command, DesiredPlacement, Environment, IdRange, PlacementStatus, SandboxSpec, UserIds, WireError } from './sandbox.ts';
+import { SandboxUser } from './process.ts';
+import { Command, DesiredPlacement, Environment, IdRange, PlacementStatus, SandboxSpec, WireError } from './sandbox.ts';
 
 export const protocolVersion = 1;
 const root = 'nsf.v1';
@@ -81,7 +82,7 @@ export const ExecRequest = z.strictObject({
     .max(4095)
     .optional()
     .describe('default: the sandbox’s own'),
-  user: UserIds.optional().describe('default: the sandbox’s own'),
+  user: SandboxUser.optional().describe('default: the sandbox’s own'),
 });
 export type ExecRequest = z.infer<typeof ExecRequest>;
 

@@ -22,7 +22,7 @@ export function formatPlan(plan: Plan): string {
       `${String(index).padStart(3)}  ${operation.side.padEnd(5)}  ${operation.op.padEnd(width)}  ${formatArguments(operation)}`.trimEnd(),
     ),
     `exec        ${argv.map(quote).join(' ')}`,
-    `            uid ${uid} gid ${gid} cwd ${quote(cwd)}`,
+    `            uid ${uid ?? 'by name'} gid ${gid ?? 'by name'} cwd ${quote(cwd)}`,
     ...Object.entries(env).map(([name, value]) => `            ${name}=${quote(value)}`),
     '',
   ].join('\n');
@@ -104,13 +104,23 @@ function formatSubject(operation: PlanOperation): string {
       return `${operation.resource} ${operation.soft}${operation.hard === null ? '' : ` hard ${operation.hard}`}`;
     case 'seccomp':
       return `${quote(operation.profile)} (${Buffer.from(operation.program, 'base64').length / filterInstructionBytes} instructions)`;
+    case 'raise_rlimit':
+      return `${operation.resource} hard ${operation.hard}`;
+    case 'nice':
+    case 'oom_score_adj':
+      return String(operation.value);
+    case 'user':
+      return [operation.name ?? 'by its uid', ...(operation.group === null ? [] : [`group ${operation.group}`])].join(' ');
+    case 'group':
+      return String(operation.name ?? operation.gid);
+    case 'drop_capabilities':
+      return operation.keep.length === 0 ? '' : `but ${operation.keep.join(' ')}`;
     case 'umask':
       return octal(operation.mask);
     case 'propagation':
     case 'pivot_root':
     case 'loopback_up':
     case 'no_new_privs':
-    case 'drop_capabilities':
     case 'session_keyring':
       return '';
   }

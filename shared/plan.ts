@@ -8,7 +8,9 @@
  * cannot lead out of it; a **path** is one of the host's.
  */
 import { z } from 'zod';
+import { Capability } from './capability.ts';
 import { NamespaceType } from './namespace.ts';
+import { AccountName, RlimitName, RlimitValue } from './process.ts';
 
 /** The shim's limits (native/plan.h), and the kernel's: 4,096 instructions a filter. */
 export const planLimits = { operations: 256, slots: 64, maps: 8, lowers: 128, sizeBytes: 1_048_576, filterBytes: 32_768 } as const;
@@ -26,6 +28,7 @@ const slot = z
   .max(planLimits.slots - 1)
   .describe('number of a mount not yet placed');
 const id = z.int().min(0).max(0xffff_fffe);
+const account = AccountName.describe('a name of passwd(5) or group(5)');
 const mode = z.int().min(0).max(0o7777).describe('permission bits');
 const sizeBytes = z.int().positive().describe('limit of the tmpfs, in bytes');
 const inodes = z.int().positive().describe('limit of the tmpfs, in files');
@@ -156,18 +159,34 @@ const operations = [
   z.strictObject({ op: z.literal('dumpable'), side: inner, value: z.boolean() }).describe('prctl(PR_SET_DUMPABLE)'),
   z.strictObject({ op: z.literal('no_new_privs'), side: inner }).describe('prctl(PR_SET_NO_NEW_PRIVS)'),
   z
-    .strictObject({ op: z.literal('drop_capabilities'), side: inner })
-    .describe('all five sets; what setresuid needs goes right before the execve'),
+    .strictObject({ op: z.literal('drop_capabilities'), side: inner, keep: z.array(Capability) })
+    .describe('from all five sets all but these; what setresuid needs goes right before the execve'),
   z.strictObject({ op: z.literal('session_keyring'), side: inner }).describe('a new, empty session keyring, where the kernel has keyrings'),
   z
     .strictObject({
       op: z.literal('rlimit'),
       side: inner,
-      resource: z.enum(['core', 'nofile']),
-      soft: z.int().min(0),
-      hard: z.int().min(0).nullable().describe('null: as it is'),
+      resource: RlimitName,
+      soft: RlimitValue,
+      hard: RlimitValue.nullable().describe('null: as it is'),
+      clamp: z.boolean().describe('true: at most what there is; false: refused where it cannot be had'),
     })
-    .describe('setrlimit(2); never above the hard limit that is there'),
+    .describe('setrlimit(2), of the command only, right before the execve'),
+  z
+    .strictObject({ op: z.literal('raise_rlimit'), side: z.literal('host'), resource: RlimitName, hard: RlimitValue })
+    .describe('a hard limit above the agent’s own, for rlimit to take'),
+  z.strictObject({ op: z.literal('nice'), side: z.literal('host'), value: z.int().min(-20).max(19) }).describe('setpriority(2)'),
+  z
+    .strictObject({ op: z.literal('oom_score_adj'), side: z.literal('host'), value: z.int().min(-1000).max(1000) })
+    .describe('who is killed first where memory is short; the sandbox cannot go below it'),
+  z
+    .strictObject({ op: z.literal('user'), side: inner, name: account.nullable(), group: account.nullable() })
+    .describe(
+      'looks the command’s user up in the root’s /etc/passwd, null: by exec.uid; sets HOME, USER, SHELL, and the ids that exec leaves open',
+    ),
+  z
+    .strictObject({ op: z.literal('group'), side: inner, gid: id.nullable(), name: account.nullable() })
+    .describe('one more group of the command, by its id or by its name in the root’s /etc/group'),
   z.strictObject({ op: z.literal('umask'), side: inner, mask: z.int().min(0).max(0o777) }).describe('umask(2)'),
   z
     .strictObject({
@@ -207,8 +226,8 @@ export const Plan = z.strictObject({
     argv: z.array(text).min(1).max(4096),
     env: z.record(text, text).describe('the whole environment'),
     cwd: path,
-    uid: id.describe('inside'),
-    gid: id.describe('inside'),
+    uid: id.nullable().describe('inside; null: the operation `user` finds it'),
+    gid: id.nullable().describe('inside; null: the operation `user` finds it'),
   }),
 });
 export type Plan = z.infer<typeof Plan>;

@@ -15,6 +15,7 @@ import { z } from 'zod';
 import { Labels } from './host.ts';
 import { NamespaceKey, NamespaceType } from './namespace.ts';
 import { AbsolutePath } from './paths.ts';
+import { SandboxUser, processFields } from './process.ts';
 import { SandboxRoot } from './root.ts';
 import { SignalName } from './signal.ts';
 import { Volumes } from './volume.ts';
@@ -68,17 +69,16 @@ export const Command = z
   .max(4096)
   .refine((argv) => argv[0] !== '', 'argv[0] is empty')
   .describe('argv');
-export const UserIds = z.strictObject({
-  uid: z.int().min(0).max(65_534),
-  gid: z.int().min(0).max(65_534),
-});
 
 /** What the user asks for. Every default is written down here and nowhere else. */
 export const SandboxSpec = z.strictObject({
   command: Command,
-  env: Environment.default({}).describe('the whole environment beside PATH, HOME, HOSTNAME; nothing is inherited'),
+  env: Environment.default({}).describe(
+    'the whole environment beside PATH, HOSTNAME, and HOME, USER, SHELL as the root’s passwd says; nothing is inherited',
+  ),
   cwd: AbsolutePath.default('/'),
-  user: UserIds.default({ uid: 0, gid: 0 }).describe('ids inside; root inside is an unprivileged id outside'),
+  user: SandboxUser.default({ uid: 0, gid: 0, groups: [] }).describe('ids inside; root inside is an unprivileged id outside'),
+  ...processFields,
   hostname: z
     .string()
     .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/, 'letters, digits, . and - inside, at most 64')

@@ -55,7 +55,7 @@ function joinPlan({ command, env, cwd, targets }: JoinRequest): Plan {
     setgroupsDeny: true,
     log: { maxBytes: 1 },
     operations: [
-      { op: 'rlimit', side: 'inner', resource: 'nofile', soft: 1024, hard: null },
+      { op: 'rlimit', side: 'inner', resource: 'nofile', soft: 1024, hard: null, clamp: true },
       { op: 'umask', side: 'inner', mask: 0o022 },
     ],
     exec: {

@@ -8,8 +8,10 @@ const nobody = 65_534;
 
 /** passwd, group, hosts, hostname and nsswitch.conf with nothing in them of the host's. */
 export function etcOperations({ user }: Pick<SandboxSpec, 'user'>, hostname: string): PlanOperation[] {
-  const extraUser = user.uid === 0 || user.uid === nobody ? [] : [`user:x:${user.uid}:${user.gid}:user:/:/bin/sh`];
-  const extraGroup = user.gid === 0 || user.gid === nobody || user.gid === 5 ? [] : [`user:x:${user.gid}:`];
+  const uid = typeof user.uid === 'number' ? user.uid : 0;
+  const gid = typeof user.gid === 'number' ? user.gid : uid;
+  const extraUser = uid === 0 || uid === nobody ? [] : [`user:x:${uid}:${gid}:user:/:/bin/sh`];
+  const extraGroup = gid === 0 || gid === nobody || gid === 5 ? [] : [`user:x:${gid}:`];
   return [
     file('passwd', ['root:x:0:0:root:/root:/bin/sh', ...extraUser, `nobody:x:${nobody}:${nobody}:nobody:/:/usr/sbin/nologin`]),
     file('group', ['root:x:0:', 'tty:x:5:', ...extraGroup, `nogroup:x:${nobody}:`]),

@@ -1,6 +1,7 @@
 /** What a shim could not do, as an error of the catalogue. Pure. */
 import { NsfleetError } from '#shared/errors.ts';
 import type { ErrorCode } from '#shared/errors.ts';
+import { rlimitNames } from '#shared/process.ts';
 import { errnoName } from '#native/native-error.ts';
 import type { ShimFailure } from './shim-link.ts';
 
@@ -28,7 +29,8 @@ export function failureError(
   },
 ): NsfleetError {
   const errname = errnoName(failure.errnum);
-  const detail = failure.detail === '' || failure.detail === '-' ? '' : ` ${failure.detail}`;
+  const subject = failure.step === 'rlimit' ? (rlimitNames[Number(failure.detail)] ?? '') : failure.detail;
+  const detail = subject === '' || subject === '-' ? '' : ` ${subject}`;
   const code = codeOf(failure, errname, context);
   return new NsfleetError(code, {
     attempted: context.attempted,
@@ -46,10 +48,12 @@ function codeOf(
 ): ErrorCode {
   if (step === 'exec') {
     if (errname === 'ENOENT' || errname === 'ENOTDIR') return 'COMMAND_NOT_FOUND';
+    if (errname === 'E2BIG') return 'COMMAND_TOO_LONG';
     if (errname === 'EACCES' || errname === 'ENOEXEC' || errname === 'EISDIR') return 'COMMAND_NOT_EXECUTABLE';
     return fallback;
   }
   if (step === 'cwd') return 'CWD_REFUSED';
+  if (step === 'user' || step === 'group') return 'USER_REFUSED';
   if (step === 'id_range') return 'ID_RANGE_REFUSED';
   if (step === 'kernel') return 'KERNEL_TOO_OLD';
   if (step === 'clone3' && namespaceErrors.has(errname)) return 'NAMESPACES_UNAVAILABLE';

@@ -2,6 +2,7 @@
 import { NsfleetError } from '#shared/errors.ts';
 import type { DesiredPlacement, IdRange } from '#shared/sandbox.ts';
 import { idRangeSize } from '#shared/host.ts';
+import type { Account } from '#shared/process.ts';
 
 /** Null: an unprivileged agent, which maps one id and has no pool. */
 export type IdPool = { start: number; count: number } | null;
@@ -18,10 +19,11 @@ export function checkIdRange(desired: DesiredPlacement, pool: IdPool, taken: Ite
     });
   if (pool === null) {
     if (idRange !== null) throw refuse(`this agent is no root and cannot map the range at ${idRange.start}`);
-    const { uid, gid } = desired.spec.user;
-    if (uid === 0 && gid === 0) return;
+    const { uid, gid = 0, groups } = desired.spec.user;
+    const isRoot = (account: Account): boolean => account === 0 || account === 'root';
+    if (isRoot(uid) && isRoot(gid) && groups.length === 0) return;
     throw refuse(
-      `this agent is no root and maps one id only: ${uid}:${gid} cannot be had, only 0:0`,
+      `this agent is no root and maps one id only: ${[`${uid}:${gid}`, ...groups].join(' ')} cannot be had, only 0:0`,
       'run the command as 0:0, or the agent as root',
     );
   }

@@ -1,8 +1,11 @@
 /** From what a user asked for to the operations that make it: pure, so that `--dry-run` shows exactly what would be done. */
 import { namespaceTypes } from '#shared/namespace.ts';
 import type { Plan, PlanIdMap, PlanOperation } from '#shared/plan.ts';
-import type { IdRange } from '#shared/sandbox.ts';
+import type { SandboxUser } from '#shared/process.ts';
+import type { IdRange, SandboxSpec } from '#shared/sandbox.ts';
 import { devOperations } from './dev.ts';
+import type { KernelFacts } from './kernel-facts.ts';
+import { numbersOf, processInside, processOnHost } from './process-plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
 import { rootOperations } from './rootfs.ts';
 import type { SandboxSources } from './sources.ts';
@@ -41,10 +44,11 @@ export type SandboxPlanInput = SandboxSources & {
   /** the agent's own ids, for the plain user's map */
   owner: { uid: number; gid: number };
   host: HostRootFacts;
+  kernel: KernelFacts;
 };
 
 /** The plan of a new sandbox. */
-export function compileSandboxPlan({ spec, layers, volumes, name, idRange, owner, host }: SandboxPlanInput): Plan {
+export function compileSandboxPlan({ spec, layers, volumes, name, idRange, owner, host, kernel }: SandboxPlanInput): Plan {
   const hostname = spec.hostname ?? name;
   const plainUser = idRange === null;
   const side = plainUser ? 'inner' : 'host';
@@ -64,6 +68,7 @@ export function compileSandboxPlan({ spec, layers, volumes, name, idRange, owner
     log: { maxBytes: spec.logMaxBytes },
     operations: [
       ...onSide(sources, 'host'),
+      ...processOnHost(spec, kernel),
       { op: 'propagation', side: 'inner' },
       { op: 'unshare', side: 'inner', namespace: 'cgroup' },
       ...onSide(sources, 'inner'),
@@ -83,15 +88,15 @@ export function compileSandboxPlan({ spec, layers, volumes, name, idRange, owner
       ...(readonlyRoot ? [{ op: 'remount_readonly', side: 'inner', target: '/' } as const] : []),
       { op: 'hostname', side: 'inner', name: hostname },
       { op: 'loopback_up', side: 'inner' },
-      ...processOperations(),
+      ...processInside(spec, spec.user),
       // The agent of a plain user may look at PID 1 (its namespaces) only so; then PID 1 holds nothing that is worth anything.
       { op: 'dumpable', side: 'inner', value: plainUser },
     ],
     exec: {
       argv: spec.command,
-      env: environment(spec.env, spec.user.uid, hostname),
+      env: environment(spec.env, hostname),
       cwd: spec.cwd,
-      ...spec.user,
+      ...numbersOf(spec.user),
     },
   };
 }
@@ -100,38 +105,26 @@ export type EnterPlanInput = {
   command: string[];
   env: Record<string, string>;
   cwd: string;
-  user: { uid: number; gid: number };
-  hostname: string;
+  user: SandboxUser;
   /** of the sandbox that is entered */
+  spec: SandboxSpec;
+  hostname: string;
   idRange: IdRange | null;
   owner: { uid: number; gid: number };
+  kernel: KernelFacts;
 };
 
-/** The plan of one more process in a running sandbox: the same ids, limits and refusals as its first process. */
-export function compileEnterPlan({ command, env, cwd, user, hostname, idRange, owner }: EnterPlanInput): Plan {
+/** The plan of one more process in a running sandbox: the same limits and refusals as its first process, by the same functions. */
+export function compileEnterPlan({ command, env, cwd, user, spec, hostname, idRange, owner, kernel }: EnterPlanInput): Plan {
   return {
     version: 1,
     kind: 'enter',
     namespaces: [...namespaceTypes],
     ...identity(idRange, owner),
     log: { maxBytes: 1 },
-    operations: processOperations(),
-    exec: { argv: command, env: environment(env, user.uid, hostname), cwd, ...user },
+    operations: [...processOnHost(spec, kernel), ...processInside(spec, user)],
+    exec: { argv: command, env: environment(env, hostname), cwd, ...numbersOf(user) },
   };
-}
-
-/** What binds every process of a sandbox, the first and those that enter. */
-function processOperations(): PlanOperation[] {
-  return [
-    { op: 'session_keyring', side: 'inner' },
-    // No core: the kernel may hand it to a program of the host's, outside of every namespace.
-    { op: 'rlimit', side: 'inner', resource: 'core', soft: 0, hard: 0 },
-    // Node raises its own to the hard limit; programs that close every possible descriptor would take seconds.
-    { op: 'rlimit', side: 'inner', resource: 'nofile', soft: 1024, hard: null },
-    { op: 'umask', side: 'inner', mask: 0o022 },
-    { op: 'no_new_privs', side: 'inner' },
-    { op: 'drop_capabilities', side: 'inner' },
-  ];
 }
 
 function identity(idRange: IdRange | null, owner: { uid: number; gid: number }): Pick<Plan, 'idMaps' | 'setgroupsDeny'> {
@@ -144,8 +137,9 @@ function oneId(outside: number): PlanIdMap {
   return { inside: 0, outside, count: 1 };
 }
 
-function environment(env: Record<string, string>, uid: number, hostname: string): Record<string, string> {
-  return { PATH: defaultPath, HOME: uid === 0 ? '/root' : '/', HOSTNAME: hostname, ...env };
+/** HOME, USER and SHELL come from the root's own passwd. */
+function environment(env: Record<string, string>, hostname: string): Record<string, string> {
+  return { PATH: defaultPath, HOSTNAME: hostname, ...env };
 }
 
 function onSide(operations: PlanOperation[], side: 'host' | 'inner'): PlanOperation[] {

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Plan, PlanOperation, PlanOperationName } from '#shared/plan.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
+import type { KernelFacts } from './kernel-facts.ts';
 import { compileSandboxPlan } from './plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
 
@@ -35,7 +36,7 @@ const lasting: ReadonlySet<PlanOperationName> = new Set<PlanOperationName>(['pro
 /** Operations that need the host's mounts or the state directory inside: a plain user's. */
 const fromInside: ReadonlySet<PlanOperationName> = new Set<PlanOperationName>(['tree', 'lower', 'overlay', 'state_mkdir']);
 
-export function firstPlan(host: HostRootFacts): Plan {
+export function firstPlan(host: HostRootFacts, kernel: KernelFacts): Plan {
   const [plan, other] = ['a', 'b'].map((name, index) =>
     compileSandboxPlan({
       spec: SandboxSpec.parse({ command: [name], user: { uid: index, gid: index } }),
@@ -45,6 +46,7 @@ export function firstPlan(host: HostRootFacts): Plan {
       idRange: { start: 1 + index, count: 1 },
       owner: { uid: 0, gid: 0 },
       host,
+      kernel,
     }),
   ) as [Plan, Plan];
   const devices = new Set(plan.operations.flatMap((one) => (one.op === 'tree' && one.device !== null ? [one.slot] : [])));
@@ -61,7 +63,8 @@ export function canFollow(plan: Plan, first: Plan): boolean {
     first.namespaces.length === plan.namespaces.length &&
     first.namespaces.every((type) => plan.namespaces.includes(type)) &&
     first.operations.every((one) => !lasting.has(one.op) || has(one)) &&
-    plan.operations.some(({ op }) => op === 'drop_capabilities') &&
+    // It has none left to keep.
+    plan.operations.some((one) => one.op === 'drop_capabilities' && one.keep.length === 0) &&
     !plan.operations.some(({ op, side }) => side === 'inner' && fromInside.has(op))
   );
 }

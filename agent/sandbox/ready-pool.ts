@@ -9,6 +9,7 @@ import { encodePlan } from '#native/plan-wire.ts';
 import { errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import type { Plan } from '#shared/plan.ts';
+import type { KernelFacts } from './kernel-facts.ts';
 import { canFollow, firstPlan } from './ready-plan.ts';
 import { startReadyShim } from './ready-shim.ts';
 import type { ReadyShim } from './ready-shim.ts';
@@ -30,10 +31,17 @@ export type ReadyPool = {
   close(): Promise<void>;
 };
 
-export type ReadyPoolParts = { native: Native; program: Fd; host: HostRootFacts; /** 0: none are kept */ size: number; log: Log };
+export type ReadyPoolParts = {
+  native: Native;
+  program: Fd;
+  host: HostRootFacts;
+  kernel: KernelFacts;
+  /** 0: none are kept */ size: number;
+  log: Log;
+};
 
-export function createReadyPool({ native, program, host, size, log }: ReadyPoolParts): ReadyPool {
-  const first = firstPlan(host);
+export function createReadyPool({ native, program, host, kernel, size, log }: ReadyPoolParts): ReadyPool {
+  const first = firstPlan(host, kernel);
   const sealed = native.sealBytes(encodePlan(first), 'nsfleet-first');
   const waiting: ReadyShim[] = [];
   let starting: ReadyShim | null = null;

@@ -10,6 +10,7 @@ import type { Log } from '#shared/log.ts';
 import type { DesiredPlacement, ExitStatus } from '#shared/sandbox.ts';
 import type { Policy } from '../policy/model.ts';
 import { failureError } from './failures.ts';
+import type { KernelFacts } from './kernel-facts.ts';
 import { compileSandboxPlan } from './plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
 import type { ReadyPool } from './ready-pool.ts';
@@ -35,6 +36,7 @@ export type RunnerParts = {
   program: Fd;
   ready: ReadyPool;
   host: HostRootFacts;
+  kernel: KernelFacts;
   policy: Policy;
   /** the agent's own ids: what a plain user's sandbox maps */
   owner: { uid: number; gid: number };
@@ -89,7 +91,7 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
 
 /** Gives the plan to a ready shim if there is one that fits, else to a new one. */
 async function launch(
-  { native, program, ready, host, policy, owner }: RunnerParts,
+  { native, program, ready, host, kernel, policy, owner }: RunnerParts,
   desired: DesiredPlacement,
   directory: string,
   ear: ShimEar,
@@ -97,7 +99,7 @@ async function launch(
   const { name, spec, idRange } = desired;
   using fds = new DisposableStack();
   try {
-    const plan = compileSandboxPlan({ ...allowedSources(spec, policy, name), name, idRange, owner, host });
+    const plan = compileSandboxPlan({ ...allowedSources(spec, policy, name), name, idRange, owner, host, kernel });
     const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
     const state = fds.use(native.openDir(directory));
     const waiting = ready.take(plan);

@@ -18,7 +18,7 @@ export async function startExec(
   placement: Placement,
   exec: ExecRequest,
 ): Promise<OpenStream> {
-  const { native, owner, policy } = parts;
+  const { native, owner, kernel, policy } = parts;
   const { name, spec, idRange } = placement.record.desired;
   const { init, state } = placement.record;
   const attempted = 'exec in sandbox';
@@ -31,9 +31,11 @@ export async function startExec(
     env: { ...spec.env, ...exec.env },
     cwd: exec.cwd ?? spec.cwd,
     user: exec.user ?? spec.user,
+    spec,
     hostname: spec.hostname ?? name,
     idRange,
     owner,
+    kernel,
   });
   const context = { attempted, target: name, fallback: 'EXEC_FAILED', rootIsDirectory: spec.root.type === 'directory' } as const;
   using target = openInit(native, init, name);

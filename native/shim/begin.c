@@ -70,6 +70,7 @@ static int hand_over(struct run *run) {
     work_init(&work, run->plan);
     work.state_fd = STATE_FD;
     work.userns_fd = open_userns(run->plan, run->init_pid);
+    work.target_pid = run->init_pid;
     work.note = note;
     noting = run;
     memset(&message, 0, sizeof message);
@@ -94,8 +95,8 @@ static int hand_over(struct run *run) {
 /* The streams' pipes, and what was made beforehand, belong to who is in the sandbox: else /dev/stdout cannot be opened again inside. */
 static int give_away(struct run *run) {
     const struct plan *plan = run->plan;
-    uint32_t uid = plan_outside_id(plan->uid_map, plan->uid_maps, plan->uid);
-    uint32_t gid = plan_outside_id(plan->gid_map, plan->gid_maps, plan->gid);
+    uint32_t uid = plan_outside_id(plan->uid_map, plan->uid_maps, plan->uid == PLAN_NO_ID ? 0 : plan->uid);
+    uint32_t gid = plan_outside_id(plan->gid_map, plan->gid_maps, plan->gid == PLAN_NO_ID ? 0 : plan->gid);
     int result = 0;
     if (sys_geteuid() == 0)
         for (int i = 0; i < LOGS; i++) SYS(SYS_fchown, run->log[i].pipe, uid, gid);

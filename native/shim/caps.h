@@ -1,14 +1,16 @@
 #ifndef NSFLEET_SHIM_CAPS_H
 #define NSFLEET_SHIM_CAPS_H
 
-/* Empties the bounding and ambient sets: no execve gives a capability any more. 0 or -errno. */
-int caps_forbid(void);
+#include <stdint.h>
 
-/* Empties the inheritable set, and keeps of the permitted ones only what changes ids. 0 or -errno. */
-int caps_keep_ids(void);
+/* Takes all but these out of the bounding set, and empties the ambient one: no execve gives another capability any more. 0 or -errno. */
+int caps_forbid(uint64_t keep);
+
+/* What the command has: permitted and effective, and for who is not root inheritable and ambient too, since execve would take them away. */
+int caps_give(uint64_t mask, int ambient);
 
 /* Sets permitted and effective to this mask, inheritable to nothing. */
-int caps_set(unsigned long long mask);
+int caps_set(uint64_t mask);
 
 #define CAP_BIT(n) (1ull << (n))
 

@@ -26,13 +26,20 @@ static int take_outside_ids(const struct plan *plan) {
     for (int fd = 0; fd <= 2; fd++) { /* so that /dev/stdout can be opened again inside */
         struct stat st;
         if (SYS(SYS_fstat, fd, &st) == 0 && S_ISFIFO(st.st_mode))
-            SYS(SYS_fchown, fd, plan_outside_id(plan->uid_map, plan->uid_maps, plan->uid),
-                    plan_outside_id(plan->gid_map, plan->gid_maps, plan->gid));
+            SYS(SYS_fchown, fd, plan_outside_id(plan->uid_map, plan->uid_maps, plan->uid == PLAN_NO_ID ? 0 : plan->uid),
+                    plan_outside_id(plan->gid_map, plan->gid_maps, plan->gid == PLAN_NO_ID ? 0 : plan->gid));
     }
     if ((result = SYS(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0)) < 0) return result;
     if ((result = SYS(SYS_setresgid, gid, gid, gid)) < 0) return result;
     if ((result = SYS(SYS_setresuid, uid, uid, uid)) < 0) return result;
     return caps_set(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_CHROOT) | CAP_BIT(CAP_SYS_PTRACE));
+}
+
+/* While this still is a process of the host's: what it forks in the sandbox takes its limits from here. */
+static int host_operations(const struct plan *plan, struct failure *failure) {
+    struct work work;
+    work_init(&work, plan);
+    return interpret(&work, PLAN_HOST, failure);
 }
 
 /* New credentials bring back fs.suid_dumpable, which an administrator may have set to 1. */
@@ -57,14 +64,16 @@ __attribute__((noreturn)) static void child_main(const struct plan *plan, int re
     struct work work;
     struct failure failure;
     work_init(&work, plan);
+    for (int fd = 0; fd < STREAMS; fd++) work.stream[fd] = fd;
     if (interpret(&work, PLAN_INNER, &failure) < 0) exec_failed(report, &failure);
-    exec_command(plan, report, EXEC_DIE_WITH_PARENT);
+    exec_command(&work, report, EXEC_DIE_WITH_PARENT);
 }
 
 int enter_main(struct plan *plan) {
     struct failure failure;
     int result = load_plan(plan, PLAN_ENTER, &failure);
     be_killable();
+    if (result == 0) result = host_operations(plan, &failure);
     if (result == 0) result = join(plan, &failure);
     if (result == 0) return attend(plan, child_main, CAP_BIT(CAP_KILL));
     return attend_failed(&failure);

@@ -12,11 +12,15 @@
 
 enum { PATH_SIZE = 4096, REPORT_FD = 3 };
 
-static int take_ids(const struct plan *plan) {
+/* Never as who is still root: an id that is not known is none. */
+static int take_ids(const struct work *work) {
+    const struct person *person = &work->person;
     int result;
-    if (!plan->setgroups_deny && (result = SYS(SYS_setgroups, 0, NULL)) < 0) return result;
-    if ((result = SYS(SYS_setresgid, plan->gid, plan->gid, plan->gid)) < 0) return result;
-    return SYS(SYS_setresuid, plan->uid, plan->uid, plan->uid);
+    if (person->uid == PLAN_NO_ID || person->gid == PLAN_NO_ID) return -EINVAL;
+    if (work->capabilities != 0 && (result = SYS(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0)) < 0) return result;
+    if (!work->plan->setgroups_deny && (result = SYS(SYS_setgroups, person->groups, person->group)) < 0) return result;
+    if ((result = SYS(SYS_setresgid, person->gid, person->gid, person->gid)) < 0) return result;
+    return SYS(SYS_setresuid, person->uid, person->uid, person->uid);
 }
 
 /* CVE-2024-21626: a working directory that was reached through a leaked descriptor lies outside the root; only getcwd(2)
@@ -36,8 +40,27 @@ static const char *search_path(const struct plan *plan) {
     return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
+static const char *environment[PLAN_ARGS_MAX + 4];
+
+static int is_set(const struct plan *plan, const char *variable) {
+    size_t length = strcspn(variable, "=") + 1;
+    for (unsigned i = 0; i < plan->envc; i++)
+        if (strncmp(plan->envp[i], variable, length) == 0) return 1;
+    return 0;
+}
+
+/* The plan's, and what the root's passwd says where the plan says nothing. */
+static void gather_environment(const struct work *work) {
+    const char *known[] = {work->person.home, work->person.name, work->person.shell};
+    unsigned count = 0;
+    for (; count < work->plan->envc; count++) environment[count] = work->plan->envp[count];
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i][0] != 0 && !is_set(work->plan, known[i])) environment[count++] = known[i];
+    environment[count] = NULL;
+}
+
 static int execute(const struct plan *plan, const char *path) {
-    return SYS(SYS_execve, path, (char *const *)plan->argv, (char *const *)plan->envp);
+    return SYS(SYS_execve, path, (char *const *)plan->argv, (char *const *)environment);
 }
 
 /* As execvp(3), but inside the root, by the command's own PATH, and without its shell for what is no executable. */
@@ -76,7 +99,8 @@ int exec_report(int report, struct failure *failure) {
     return -1;
 }
 
-void exec_command(const struct plan *plan, int report, int flags) {
+void exec_command(const struct work *work, int report, int flags) {
+    const struct plan *plan = work->plan;
     struct failure failure;
     int result;
 
@@ -88,13 +112,14 @@ void exec_command(const struct plan *plan, int report, int flags) {
         report = REPORT_FD;
     }
     signals_default();
+    gather_environment(work);
     if ((result = SYS(SYS_setsid)) < 0) fail(&failure, result, -1, "setsid", "-");
-    else if ((result = take_ids(plan)) < 0) fail(&failure, result, -1, "ids", "-");
-    else if ((flags & EXEC_KEEP_CAPABILITIES) == 0 && (result = caps_set(0)) < 0) fail(&failure, result, -1, "capabilities", "-");
+    else if ((result = take_ids(work)) < 0) fail(&failure, result, -1, "ids", "-");
+    else if ((flags & EXEC_KEEP_CAPABILITIES) == 0 && (result = caps_give(work->capabilities, work->person.uid != 0)) < 0) fail(&failure, result, -1, "capabilities", "-");
     else if ((flags & EXEC_DIE_WITH_PARENT) != 0 && (result = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) < 0)
         fail(&failure, result, -1, "death_signal", "-");
     else if ((result = enter_directory(plan->cwd)) < 0) fail(&failure, result, -1, "cwd", plan->cwd);
     else if ((result = sys_close_range(REPORT_FD + 1)) < 0) fail(&failure, result, -1, "close_range", "-");
-    else if (filter_install(plan, &failure) == 0) fail(&failure, search_and_execute(plan), -1, "exec", plan->argv[0]);
+    else if (set_limits(plan, &failure) == 0 && filter_install(plan, &failure) == 0) fail(&failure, search_and_execute(plan), -1, "exec", plan->argv[0]);
     exec_failed(report, &failure);
 }

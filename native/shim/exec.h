@@ -4,15 +4,17 @@
 
 #include "../plan.h"
 #include "failure.h"
+#include "interpret.h"
 
 enum exec_flag {
     EXEC_DIE_WITH_PARENT = 1,
     EXEC_KEEP_CAPABILITIES = 2 /* a tool of the host's among chosen namespaces, not a command of a sandbox */
 };
 
-/* Own session, the command's ids, no capability, its directory, no descriptor but 0, 1, 2, its filter: then execve. Writes a struct failure
+/* Own session, the command's ids, no capability but those that it keeps, its directory, no descriptor but 0, 1, 2, its limits and its
+ * filter: then execve. Writes a struct failure
  * to report (a close-on-exec pipe, whose closing tells of success) and exits 127 where any of it fails. */
-__attribute__((noreturn)) void exec_command(const struct plan *plan, int report, int flags);
+__attribute__((noreturn)) void exec_command(const struct work *work, int report, int flags);
 
 /* Writes the failure to a report pipe and exits 127. */
 __attribute__((noreturn)) void exec_failed(int report, const struct failure *failure);

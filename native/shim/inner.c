@@ -112,7 +112,7 @@ static int arrange_fds(int channel, int report, const int output[LOGS]) {
     return sys_close_range(INIT_REPORT_FD + 1);
 }
 
-__attribute__((noreturn)) static void command_main(const struct plan *plan) {
+__attribute__((noreturn)) static void command_main(const struct work *work) {
     struct message message;
     struct failure failure;
     memset(&message, 0, sizeof message);
@@ -124,7 +124,7 @@ __attribute__((noreturn)) static void command_main(const struct plan *plan) {
         exec_failed(INIT_REPORT_FD, &failure);
     }
     sys_close(INIT_CHANNEL_FD);
-    exec_command(plan, INIT_REPORT_FD, 0);
+    exec_command(work, INIT_REPORT_FD, 0);
 }
 
 /* Reaps until the command has ended, tells how, and ends: the kernel then kills all that is left in the PID namespace. */
@@ -166,6 +166,7 @@ void inner_main(struct run *run, int channel, int report, const int output[LOGS]
     if (run->first != NULL && await_plan(&work, run, channel, &failure) < 0) give_up(channel, &failure);
     if (run->first == NULL) work.state_fd = STATE_FD;
     work.note = note;
+    for (int i = 0; i < LOGS; i++) work.stream[1 + i] = output[i];
     work.fetch_slots = fetch_slots;
     if (come_alive(plan, channel, &failure) < 0) give_up(channel, &failure);
     if (interpret(&work, PLAN_INNER, &failure) < 0) give_up(channel, &failure);
@@ -176,7 +177,7 @@ void inner_main(struct run *run, int channel, int report, const int output[LOGS]
         give_up(channel, &failure);
     }
     int command = sys_clone(0, &pidfd);
-    if (command == 0) command_main(plan);
+    if (command == 0) command_main(&work);
     if (command < 0) {
         fail(&failure, command, -1, "fork", "-");
         give_up(INIT_CHANNEL_FD, &failure);

@@ -32,11 +32,16 @@ static int execute(struct work *work, const struct plan_op *op) {
         case OP_NO_NEW_PRIVS: return op_no_new_privs(work, op);
         case OP_DROP_CAPABILITIES: return op_drop_capabilities(work, op);
         case OP_SESSION_KEYRING: return op_session_keyring(work, op);
-        case OP_RLIMIT: return op_rlimit(work, op);
+        case OP_RLIMIT: return 0; /* set_limits: PID 1 and what it still has to do must not be bound by them */
         case OP_UMASK: return op_umask(work, op);
         case OP_SECCOMP: return op_seccomp(work, op);
         case OP_LOWER: return op_lower(work, op);
         case OP_SYSFS: return op_sysfs(work, op);
+        case OP_RAISE_RLIMIT: return op_raise_rlimit(work, op);
+        case OP_NICE: return op_nice(work, op);
+        case OP_OOM_SCORE_ADJ: return op_oom_score_adj(work, op);
+        case OP_USER: return op_user(work, op);
+        case OP_GROUP: return op_group(work, op);
     }
     return -EBADMSG;
 }
@@ -50,6 +55,11 @@ void work_init(struct work *work, const struct plan *plan) {
     work->note = NULL;
     work->fetch_slots = NULL;
     for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) work->slot[i] = -1;
+    for (unsigned i = 0; i < STREAMS; i++) work->stream[i] = -1;
+    work->target_pid = 0;
+    work->capabilities = 0;
+    work->words[0] = 0;
+    person_init(&work->person, plan);
 }
 
 int work_slot(struct work *work, const struct plan_op *op) {
@@ -66,7 +76,7 @@ int interpret(struct work *work, enum plan_side side, struct failure *failure) {
         const struct plan_op *op = &work->plan->op[i];
         if (op->side != side || op->done) continue;
         int result = execute(work, op);
-        if (result < 0) return fail(failure, result, (int)i, plan_op_name(op->op), op->strings > 0 ? op->string[0] : "-");
+        if (result < 0) return fail(failure, result, (int)i, plan_op_name(op->op), work->words[0] != 0 ? work->words : op->strings > 0 ? op->string[0] : "-");
     }
     return 0;
 }

@@ -4,6 +4,9 @@
 
 #include "../plan.h"
 #include "failure.h"
+#include "person.h"
+
+enum { STREAMS = 3 };
 
 /* What the operations of one side share. */
 struct work {
@@ -20,6 +23,11 @@ struct work {
     int slot[PLAN_SLOTS_MAX];
     int lower[PLAN_LOWERS_MAX]; /* the layers of the next overlay, the uppermost first: `lowers` of them */
     unsigned lowers;
+    int target_pid;         /* on the host's side: whose limits are set; 0: this process's */
+    int stream[STREAMS];    /* the command's, where they may have to be given to it; or -1 */
+    struct person person;   /* the command's user */
+    uint64_t capabilities;  /* that the command keeps */
+    char words[192];        /* why the operation failed, where its name and errno do not tell; or empty */
     /* The inner half gets the host's slots when it first needs one, so that both sides work at the same time until then.
    * Fills work->slot. 0 or -errno. NULL once done. */
     int (*fetch_slots)(struct work *work);
@@ -68,9 +76,16 @@ int op_dumpable(struct work *work, const struct plan_op *op);
 int op_no_new_privs(struct work *work, const struct plan_op *op);
 int op_drop_capabilities(struct work *work, const struct plan_op *op);
 int op_session_keyring(struct work *work, const struct plan_op *op);
-int op_rlimit(struct work *work, const struct plan_op *op);
 int op_umask(struct work *work, const struct plan_op *op);
 int op_seccomp(struct work *work, const struct plan_op *op);
+int op_raise_rlimit(struct work *work, const struct plan_op *op);
+int op_nice(struct work *work, const struct plan_op *op);
+int op_oom_score_adj(struct work *work, const struct plan_op *op);
+int op_user(struct work *work, const struct plan_op *op);
+int op_group(struct work *work, const struct plan_op *op);
+
+/* The plan's rlimits, for this process: the command, right before its execve. 0 or -errno. */
+int set_limits(const struct plan *plan, struct failure *failure);
 
 /* Maps a detached mount's owners into the sandbox: what root owns there, root owns inside. 0 or -errno, -EBADF where there is no map. */
 int map_owners(const struct work *work, int tree, uint64_t attributes, unsigned recursive);

@@ -53,7 +53,7 @@ __attribute__((noreturn)) static void child_main(const struct plan *plan, int re
     struct failure failure;
     work_init(&work, plan);
     if (interpret(&work, PLAN_INNER, &failure) < 0) exec_failed(report, &failure);
-    exec_command(plan, report, EXEC_DIE_WITH_PARENT | EXEC_KEEP_CAPABILITIES);
+    exec_command(&work, report, EXEC_DIE_WITH_PARENT | EXEC_KEEP_CAPABILITIES);
 }
 
 static unsigned descriptors(const struct plan *plan) {

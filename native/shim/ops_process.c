@@ -3,13 +3,13 @@
 #include "interpret.h"
 #include "sys.h"
 
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -63,26 +63,16 @@ int op_no_new_privs(struct work *work, const struct plan_op *op) {
 }
 
 int op_drop_capabilities(struct work *work, const struct plan_op *op) {
-    (void)op;
-    int result = work->prepared ? 0 : caps_forbid();
-    return result < 0 ? result : caps_keep_ids();
+    /* A ready one has none left to keep: ready.c and canFollow see to it that none is asked for. */
+    int result = work->prepared ? 0 : caps_forbid(op->a);
+    work->capabilities = op->a;
+    return result < 0 ? result : caps_set(CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID) | op->a);
 }
 
 int op_session_keyring(struct work *work, const struct plan_op *op) {
     (void)work, (void)op;
     int result = SYS(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
     return result < 0 && result != -ENOSYS ? result : 0;
-}
-
-int op_rlimit(struct work *work, const struct plan_op *op) {
-    struct rlimit now;
-    (void)work;
-    int result = SYS(SYS_prlimit64, 0, (int)op->mode, NULL, &now);
-    if (result < 0) return result;
-    if (op->b != PLAN_NO_LIMIT && op->b < now.rlim_max) now.rlim_max = op->b;
-    if (op->a != PLAN_NO_LIMIT) now.rlim_cur = op->a;
-    if (now.rlim_cur > now.rlim_max) now.rlim_cur = now.rlim_max;
-    return SYS(SYS_prlimit64, 0, (int)op->mode, &now, NULL);
 }
 
 int op_umask(struct work *work, const struct plan_op *op) {

@@ -48,6 +48,11 @@ static const struct shape {
         [OP_SECCOMP] = {"seccomp", INNER | BYTES, 2, 0},
         [OP_LOWER] = {"lower", BOTH, 1, 0},
         [OP_SYSFS] = {"sysfs", INNER, 1, 0},
+        [OP_RAISE_RLIMIT] = {"raise_rlimit", HOST, 0, 0},
+        [OP_NICE] = {"nice", HOST, 0, 0},
+        [OP_OOM_SCORE_ADJ] = {"oom_score_adj", HOST, 0, 0},
+        [OP_USER] = {"user", INNER, 2, 0},
+        [OP_GROUP] = {"group", INNER, 1, 0},
 };
 
 const char *plan_op_name(unsigned op) {

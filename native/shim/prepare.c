@@ -41,7 +41,7 @@ int prepare_inner(struct run *run, struct work *work, struct failure *failure) {
     work->made = run->made;
     memcpy(work->slot, run->slot, sizeof work->slot);
     if ((result = interpret(work, PLAN_INNER, failure)) < 0) return result;
-    if ((result = caps_forbid()) < 0) return fail(failure, result, -1, "ready", "capabilities");
+    if ((result = caps_forbid(0)) < 0) return fail(failure, result, -1, "ready", "capabilities");
     for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) close_now(&work->slot[i]);
     work->made = NULL;
     return 0;
@@ -69,6 +69,7 @@ int prepare_match(struct plan *plan, const struct plan *first) {
 void prepare_continue(struct run *run, struct work *work) {
     if (prepare_match(run->plan, run->first)) {
         work->plan = run->plan;
+        person_init(&work->person, run->plan);
     } else {
         close_now(&work->root_fd);
         close_now(&work->mask_fd);

@@ -9,7 +9,8 @@ int proc_write(int pid, const char *name, const char *content) {
     char path[64];
     struct text text = TEXT(path);
     text_add(&text, "/proc/");
-    text_number(&text, pid);
+    if (pid == 0) text_add(&text, "self");
+    else text_number(&text, pid);
     text_add(&text, "/");
     text_add(&text, name);
     OWNED_FD fd = SYS(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);

@@ -69,7 +69,7 @@ static int check_fit(const struct run *run, struct failure *failure) {
     for (unsigned i = 0; i < plan->ops; i++) {
         const struct plan_op *op = &plan->op[i];
         if (op->op == OP_LOOPBACK_UP) loopback = 1;
-        if (op->op == OP_DROP_CAPABILITIES) capabilities = 1;
+        if (op->op == OP_DROP_CAPABILITIES) capabilities = op->a == 0;
         if (op->side == PLAN_INNER && (op->op == OP_TREE || op->op == OP_LOWER || op->op == OP_OVERLAY || op->op == OP_STATE_MKDIR))
             return fail(failure, EINVAL, (int)i, plan_op_name(op->op), "not in a ready sandbox");
     }

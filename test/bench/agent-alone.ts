@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { readBootId } from '#agent/fingerprint.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
+import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { createPlacements } from '#agent/sandbox/placements.ts';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
@@ -29,7 +30,8 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
   const program = native.sealProgram(fileURLToPath(new URL('../../native/build/nsfleet-shim', import.meta.url)));
   const log = createLog('bench', 'warn');
   const host = readHostRootFacts();
-  const ready = createReadyPool({ native, program, host, size: readySandboxes, log });
+  const kernel = readKernelFacts(true);
+  const ready = createReadyPool({ native, program, host, kernel, size: readySandboxes, log });
   const placements = createPlacements({
     runner: {
       native,
@@ -37,6 +39,7 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
       ready,
       host,
       policy: policyOf(PolicyFile.parse({ version: 1 }), null, {}, []),
+      kernel,
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
       log,
     },

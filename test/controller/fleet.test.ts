@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningController } from '#controller/start.ts';
 import type { Client } from '#shared/client.ts';
 import type { NsfleetError } from '#shared/errors.ts';
+import { SandboxSpec } from '#shared/sandbox.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
@@ -59,17 +60,7 @@ test('a host that says nothing is named when the deadline has passed', async () 
   });
 });
 
-const spec = () => ({
-  command: ['true'],
-  env: {},
-  cwd: '/',
-  user: { uid: 0, gid: 0 },
-  root: { type: 'host' as const },
-  volumes: [],
-  logMaxBytes: 1_048_576,
-  stopSignal: 'SIGTERM' as const,
-  stopGraceMs: 1000,
-});
+const spec = () => SandboxSpec.parse({ command: ['true'], stopGraceMs: 1000 });
 
 test('200 requests at once for one slot, on two controllers: one wins, every other is told why', async () => {
   const body = { spec: { command: ['sleep'], constraint: 'has(host.labels.slots)' } };

@@ -30,6 +30,7 @@ const targets: Record<string, Target> = {
   'proc-text': { harness: 'targets/proc-text.c', sources: ['proc_text.c'], corpus: ['proc-text'] },
   'ns-link': { harness: 'targets/ns-link.c', sources: ['ns_link.c', 'nsfs.c', 'error.c'], corpus: ['ns-link'] },
   plan: { harness: 'targets/plan.c', sources: ['shim/plan.c'], corpus: ['plan'] },
+  accounts: { harness: 'targets/accounts.c', sources: ['shim/accounts.c'], corpus: ['accounts'] },
   ring: { harness: 'targets/ring.c', sources: ['shim/watch_ring.c', 'shim/watch_set.c'], corpus: ['ring'] },
 };
 

@@ -77,7 +77,7 @@ test('bound as the first process: ids, capabilities, namespaces, limits, root', 
 test('streams, exit code, working directory, environment, user', async () => {
   const script =
     'cat; echo problem >&2; pwd; id -u; id -g; echo $GREETING; echo more > /dev/stdout; ls /proc/self/fd | tr "\\n" " "; exit 3';
-  const plan = enterPlanOf(['sh', '-c', script], { env: { GREETING: 'hello' }, cwd: '/tmp', user: { uid: 5, gid: 6 } });
+  const plan = enterPlanOf(['sh', '-c', script], { env: { GREETING: 'hello' }, cwd: '/tmp', user: { uid: 5, gid: 6, groups: [] } });
   const entered = shims.enter(plan, pidfd, 'typed\n');
   const { stdout, stderr } = await entered.output;
   assert.equal(stdout, 'typed\n/tmp\n5\n6\nhello\nmore\n0 1 2 3 ', 'ls itself holds 3');

@@ -130,6 +130,8 @@ test('descriptors, session and environment are its own', async () => {
     'HOSTNAME=tested',
     'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     'PWD=/',
+    'SHELL=/bin/sh',
+    'USER=root',
     '',
   ]);
 });

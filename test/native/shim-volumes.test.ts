@@ -16,6 +16,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { execFileSync } from 'node:child_process';
+import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { compileSandboxPlan } from '#agent/sandbox/plan.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
@@ -214,6 +215,7 @@ test('several layers: the uppermost wins, whiteouts and opaque directories hide,
     idRange,
     owner: { uid: 0, gid: 0 },
     host: readHostRootFacts(),
+    kernel: readKernelFacts(true),
   });
   const { stdout, stderr, lines } = await runToEnd(shims, plan, dirs.root);
   assert.equal(stdout, 'layer 0\n70\n7:8\n7:8\n', stderr + lines.join());

@@ -1,6 +1,7 @@
 /** Sandboxes for tests of the shim: a spec's plan, a state directory, and what the two give. */
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { compileEnterPlan, compileSandboxPlan } from '#agent/sandbox/plan.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
 import type { SandboxSources } from '#agent/sandbox/sources.ts';
@@ -13,11 +14,19 @@ import type { ShimRun, Shims } from './shim.ts';
 /** The ids of all sandboxes of these tests; each test's sandboxes end with it. */
 export const idRange = testIdRange(0);
 const owner = { uid: 0, gid: 0 };
+const kernel = readKernelFacts(true);
 const hostname = 'tested';
 
 /** Sandboxes that live at the same time need a range each: `range` is `testIdRange(n)`. */
 export function planOf(spec: SandboxSpecInput, range = idRange): Plan {
-  return compileSandboxPlan({ ...sourcesOf(SandboxSpec.parse(spec)), name: hostname, idRange: range, owner, host: readHostRootFacts() });
+  return compileSandboxPlan({
+    ...sourcesOf(SandboxSpec.parse(spec)),
+    name: hostname,
+    idRange: range,
+    owner,
+    host: readHostRootFacts(),
+    kernel,
+  });
 }
 
 /** As judged by a host that allows everything. */
@@ -33,7 +42,18 @@ export function shellPlan(script: string, spec: Partial<SandboxSpecInput> = {}):
 }
 
 export function enterPlanOf(command: string[], rest: Partial<Parameters<typeof compileEnterPlan>[0]> = {}): Plan {
-  return compileEnterPlan({ command, env: {}, cwd: '/', user: { uid: 0, gid: 0 }, hostname, idRange, owner, ...rest });
+  return compileEnterPlan({
+    command,
+    env: {},
+    cwd: '/',
+    user: { uid: 0, gid: 0, groups: [] },
+    spec: SandboxSpec.parse({ command: ['true'] }),
+    hostname,
+    idRange,
+    owner,
+    kernel,
+    ...rest,
+  });
 }
 
 let made = 0;

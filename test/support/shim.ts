@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { firstPlan } from '#agent/sandbox/ready-plan.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
 import { buildNative } from '#native/build.mjs';
@@ -69,7 +70,7 @@ export async function loadShims(): Promise<Shims> {
     },
     ready: () => {
       using nothing = nullDevice(native);
-      using first = memoryOf(firstPlan(readHostRootFacts()));
+      using first = memoryOf(firstPlan(readHostRootFacts(), readKernelFacts(true)));
       const run = start('ready', [nothing, nothing, nothing], first, nothing);
       return Object.assign(run, {
         give(plan: Plan | Uint8Array, stateDirectory: string, text = 'plan\n') {

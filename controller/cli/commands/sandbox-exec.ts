@@ -13,7 +13,9 @@ export function execCommand(attach: Attach): Command {
     .passThroughOptions()
     .option('-e, --env <name=value>', 'environment variable; NAME alone takes it from here; may repeat', collect)
     .option('-w, --cwd <directory>', 'working directory inside; default: the sandbox’s')
-    .option('-u, --user <uid[:gid]>', 'ids inside; default: the sandbox’s')
+    .addOption(new Option('--workdir <directory>').hideHelp())
+    .option('-u, --user <user[:group]>', 'names of its own passwd and group files, or ids; default: the sandbox’s')
+    .option('--group-add <group>', 'further group of --user; may repeat', collect)
     .option('--no-stdin', 'do not read standard input')
     // docker's: input is connected in any case, and -t gets an answer of its own.
     .addOption(new Option('-i, --interactive').hideHelp())

@@ -5,9 +5,9 @@ import type { ExecRequest } from '#shared/messages.ts';
 import { usage } from '../failure.ts';
 import type { Session } from '../session.ts';
 import { runStream } from './run-stream.ts';
-import { environmentOptions, userIds } from './values.ts';
+import { environmentOptions, userOption } from './values.ts';
 
-export type ExecOptions = { env?: string[]; cwd?: string; user?: string; stdin?: boolean; tty?: boolean };
+export type ExecOptions = { env?: string[]; cwd?: string; user?: string; groupAdd?: string[]; stdin?: boolean; tty?: boolean };
 
 /** Runs a command in a sandbox; returns the command's exit code. `args` is the sandbox and the command, perhaps with `--` between. */
 export async function execInSandbox(session: Session, args: readonly string[], options: ExecOptions): Promise<number> {
@@ -29,11 +29,13 @@ export function execRequest(
   if (rest[0] !== '--' && command[0]?.startsWith('-') === true) {
     throw usage(path, `${command[0]} stands after the sandbox: options stand before it, and a command that begins with - after --`);
   }
+  if (options.user === undefined && options.groupAdd !== undefined) throw usage(path, '--group-add without --user');
+  const user = userOption('--user', options.user, options.groupAdd ?? []);
   const request = {
     command,
     ...(options.env === undefined ? {} : { env: environmentOptions('--env', options.env, env) }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.user === undefined ? {} : { user: userIds('--user', options.user) }),
+    ...(user === undefined ? {} : { user }),
   };
   return { sandbox, request };
 }

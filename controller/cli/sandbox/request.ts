@@ -4,7 +4,16 @@ import { NsfleetError, issuesText } from '#shared/errors.ts';
 import { SandboxRequest } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
 import { sizeBytes } from './sizes.ts';
-import { durationMs, environmentOptions, labelOptions, signalOption, userIds } from './values.ts';
+import {
+  capabilityOptions,
+  durationMs,
+  environmentOptions,
+  integerOption,
+  labelOptions,
+  rlimitOptions,
+  signalOption,
+  userOption,
+} from './values.ts';
 import { mountOption, tmpfsOption, volumeOption } from './volume-options.ts';
 
 export type RunOptions = {
@@ -18,6 +27,12 @@ export type RunOptions = {
   env?: string[];
   cwd?: string;
   user?: string;
+  groupAdd?: string[];
+  capAdd?: string[];
+  ulimit?: string[];
+  umask?: string;
+  nice?: string;
+  oomScoreAdj?: string;
   root?: string;
   readOnly?: boolean;
   rootSize?: string;
@@ -40,13 +55,19 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
     ...(options.mount ?? []).map(mountOption),
     ...(options.tmpfs ?? []).map(tmpfsOption),
   ];
+  const user = userOption('--user', options.user, options.groupAdd ?? []);
   const spec = {
     command: [...command],
     env: environmentOptions('--env', options.env ?? [], env),
     root: rootOf(options),
     ...(volumes.length === 0 ? {} : { volumes }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.user === undefined ? {} : { user: userIds('--user', options.user) }),
+    ...(user === undefined ? {} : { user }),
+    ...(options.capAdd === undefined ? {} : { capabilities: { add: capabilityOptions('--cap-add', options.capAdd) } }),
+    ...(options.ulimit === undefined ? {} : { rlimits: rlimitOptions('--ulimit', options.ulimit) }),
+    ...(options.umask === undefined ? {} : { umask: options.umask }),
+    ...(options.nice === undefined ? {} : { nice: integerOption('--nice', options.nice) }),
+    ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: integerOption('--oom-score-adj', options.oomScoreAdj) }),
     ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
     ...(options.constraint === undefined ? {} : { constraint: options.constraint }),
     ...(options.stopSignal === undefined ? {} : { stopSignal: signalOption('--stop-signal', options.stopSignal) }),

@@ -1,5 +1,6 @@
 /** `nsfleet sandbox show`. */
 import type { Sandbox } from '#shared/resources.ts';
+import type { SandboxUser } from '#shared/process.ts';
 import type { SandboxRoot } from '#shared/root.ts';
 import type { Volume } from '#shared/volume.ts';
 import { connect } from '../connection.ts';
@@ -36,10 +37,7 @@ function sandboxFields(sandbox: Sandbox, now: Date): Field[] {
     ['Root', rootText(spec.root)],
     ['Volumes', spec.volumes.map(volumeText)],
     ['Directory', spec.cwd],
-    [
-      'User',
-      `${spec.user.uid}:${spec.user.gid}${idRange === null ? '' : `, outside ${idRange.start}–${idRange.start + idRange.count - 1}`}`,
-    ],
+    ['User', `${userText(spec.user)}${idRange === null ? '' : `, outside ${idRange.start}–${idRange.start + idRange.count - 1}`}`],
     ['Hostname', spec.hostname ?? sandbox.name],
     // Values may be secrets; JSON has them for who asks.
     ['Environment', Object.keys(spec.env)],
@@ -76,4 +74,8 @@ function volumeText(volume: Volume): string {
   const source = volume.type === 'bind' ? volume.source : `tmpfs of ${volume.sizeBytes} bytes`;
   const words = [volume.readonly ? 'read-only' : '', volume.noexec ? 'noexec' : ''].filter((word) => word !== '');
   return `${volume.target} ← ${source}${words.length === 0 ? '' : ` (${words.join(', ')})`}`;
+}
+
+function userText({ uid, gid, groups }: SandboxUser): string {
+  return [gid === undefined ? String(uid) : `${uid}:${gid}`, ...groups.map((group) => `+${group}`)].join(' ');
 }

@@ -1,6 +1,10 @@
 /** Option values as people type them. Each throws USAGE, with the option's name and what would be right. */
 import type { Environment } from '#shared/config.ts';
+import { parseCapability } from '#shared/capability.ts';
+import type { Capability } from '#shared/capability.ts';
 import { NsfleetError } from '#shared/errors.ts';
+import { Account, RlimitName, idInsideMax, rlimitNames } from '#shared/process.ts';
+import type { RlimitValue, Rlimits, SandboxUser } from '#shared/process.ts';
 import { parseSignalName } from '#shared/signal.ts';
 import type { SignalName } from '#shared/signal.ts';
 
@@ -21,17 +25,55 @@ export function signalOption(option: string, text: string): SignalName {
   return name;
 }
 
-/** The largest id inside, as the contract has it: 65,535 is -1 to 16-bit calls. */
-const idMax = 65_534;
+/** `user[:group]` and further groups, each a name or an id: digits are an id, whatever a passwd in the root calls so. */
+export function userOption(option: string, text: string | undefined, groups: readonly string[]): SandboxUser | undefined {
+  if (text === undefined && groups.length === 0) return undefined;
+  const [user = '', group, ...more] = (text ?? '0:0').split(':');
+  if (more.length > 0) throw wrong(option, text ?? '', 'user or user:group');
+  return {
+    uid: account(option, user),
+    ...(group === undefined ? {} : { gid: account(option, group) }),
+    groups: groups.map((one) => account('--group-add', one)),
+  };
+}
 
-/** `uid[:gid]`; the gid is the uid where it is not given. Names are not known outside of the sandbox's root. */
-export function userIds(option: string, text: string): { uid: number; gid: number } {
-  const match = /^([0-9]+)(?::([0-9]+))?$/.exec(text);
-  if (match === null) throw wrong(option, text, 'uid or uid:gid in numbers');
-  const uid = Number(match[1]);
-  const gid = match[2] === undefined ? uid : Number(match[2]);
-  if (Math.max(uid, gid) > idMax) throw wrong(option, text, `ids from 0 to ${idMax}`);
-  return { uid, gid };
+function account(option: string, text: string): Account {
+  const parsed = Account.safeParse(/^[0-9]+$/.test(text) ? Number(text) : text);
+  if (!parsed.success)
+    throw wrong(option, text.slice(0, 80), `a name of the root’s own passwd or group file, or an id from 0 to ${idInsideMax}`);
+  return parsed.data;
+}
+
+/** `nofile=1024:4096`, `core=unlimited`: docker’s --ulimit. */
+export function rlimitOptions(option: string, texts: readonly string[]): Rlimits {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const match = /^([a-z]+)=([0-9]{1,16}|-1|unlimited)(?::([0-9]{1,16}|-1|unlimited))?$/.exec(text);
+      const name = RlimitName.safeParse(match?.[1]);
+      if (match === null || !name.success) throw wrong(option, text.slice(0, 80), `NAME=SOFT[:HARD] with one of ${rlimitNames.join(', ')}`);
+      const soft = limitOf(match[2] ?? '');
+      return [name.data, { soft, hard: match[3] === undefined ? soft : limitOf(match[3]) }];
+    }),
+  );
+}
+
+function limitOf(text: string): RlimitValue {
+  return text === 'unlimited' || text === '-1' ? 'unlimited' : Number(text);
+}
+
+/** `net_raw` or `CAP_NET_RAW`. */
+export function capabilityOptions(option: string, texts: readonly string[]): Capability[] {
+  return texts.map((text) => {
+    const name = parseCapability(text);
+    if (name === null) throw wrong(option, text.slice(0, 80), 'a capability of capabilities(7): NET_BIND_SERVICE, CAP_NET_RAW …');
+    return name;
+  });
+}
+
+/** A whole number, perhaps negative. */
+export function integerOption(option: string, text: string): number {
+  if (!/^-?[0-9]{1,9}$/.test(text)) throw wrong(option, text.slice(0, 80), 'a whole number');
+  return Number(text);
 }
 
 /** `NAME=value` … as a record; `NAME` alone takes the value from `env`, so that a secret need not stand in an argv. */

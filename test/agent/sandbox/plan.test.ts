@@ -1,16 +1,28 @@
 /** From spec to plan: what is decided, without a kernel. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { KernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { compileEnterPlan, compileSandboxPlan } from '#agent/sandbox/plan.ts';
 import type { HostRootFacts } from '#agent/sandbox/root-facts.ts';
 import { encodePlan } from '#native/plan-wire.ts';
 import { formatPlan } from '#shared/plan-text.ts';
 import { Plan } from '#shared/plan.ts';
 import type { PlanOperation } from '#shared/plan.ts';
+import { rlimitNames } from '#shared/process.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
 import { sourcesOf } from '#test/support/sandbox.ts';
 
+const unlimited = Object.fromEntries(rlimitNames.map((name) => [name, 'unlimited'])) as KernelFacts['hardLimits'];
+const kernel: KernelFacts = {
+  privileged: true,
+  capabilities: [],
+  capabilityLast: 40,
+  openFilesMax: 1_048_576,
+  nice: 0,
+  oomScoreAdj: 0,
+  hardLimits: { ...unlimited, nofile: 4096 },
+};
 const host: HostRootFacts = {
   topLevel: [
     { name: 'bin', link: 'usr/bin' },
@@ -26,7 +38,14 @@ const idRange = { start: 1_879_048_192, count: 65_536 };
 const owner = { uid: 1000, gid: 1001 };
 
 function compile(spec: Partial<SandboxSpecInput> = {}, range: typeof idRange | null = idRange): Plan {
-  return compileSandboxPlan({ ...sourcesOf(SandboxSpec.parse({ command: ['true'], ...spec })), name: 'web', idRange: range, owner, host });
+  return compileSandboxPlan({
+    ...sourcesOf(SandboxSpec.parse({ command: ['true'], ...spec })),
+    name: 'web',
+    idRange: range,
+    owner,
+    host,
+    kernel,
+  });
 }
 
 function indexOf(plan: Plan, op: PlanOperation['op'], text = ''): number {
@@ -147,22 +166,34 @@ test('hostname: the spec’s, else the sandbox’s name', () => {
   assert.match(JSON.stringify(named.operations[indexOf(named, 'file', '/etc/hosts')]), /127\.0\.1\.1 other/);
 });
 
-test('environment: three defaults, which the spec overrides, and nothing inherited', () => {
+test('environment: two defaults, which the spec overrides, and nothing inherited', () => {
   assert.deepEqual(compile({ env: { HOME: '/h', X: 'y' } }).exec.env, {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    HOME: '/h',
     HOSTNAME: 'web',
+    HOME: '/h',
     X: 'y',
   });
-  assert.equal(compile({ user: { uid: 5, gid: 5 } }).exec.env['HOME'], '/');
+  assert.deepEqual(Object.keys(compile().exec.env), ['PATH', 'HOSTNAME'], 'the rest is for the root’s passwd to say');
 });
 
 test('what enters is bound as the first process', () => {
-  const enter = compileEnterPlan({ command: ['x'], env: {}, cwd: '/', user: { uid: 0, gid: 0 }, hostname: 'web', idRange, owner });
-  const run = compile();
+  const spec = SandboxSpec.parse({
+    command: ['true'],
+    user: { uid: 'www', gid: 'data', groups: [7, 'log'] },
+    rlimits: { nofile: { soft: 5, hard: 'unlimited' }, core: { soft: 1, hard: 2 } },
+    umask: '077',
+    nice: 7,
+    oomScoreAdj: 500,
+    capabilities: { add: ['CAP_NET_RAW'] },
+  });
+  const enter = compileEnterPlan({ command: ['x'], env: {}, cwd: '/', user: spec.user, spec, hostname: 'web', idRange, owner, kernel });
+  const run = compile(spec);
   assert.deepEqual(Plan.parse(enter), enter);
   assert.deepEqual(enter.idMaps, run.idMaps);
-  const first = run.operations.slice(indexOf(run, 'session_keyring'), -1);
+  const ofProcess = new Set(['raise_rlimit', 'nice', 'oom_score_adj']);
+  const first = run.operations.filter(
+    ({ op }, index) => ofProcess.has(op) || (index >= indexOf(run, 'session_keyring') && op !== 'dumpable'),
+  );
   assert.deepEqual(enter.operations, first);
 });
 

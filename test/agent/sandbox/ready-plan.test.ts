@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
+import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { compileSandboxPlan } from '#agent/sandbox/plan.ts';
 import { canFollow, firstPlan } from '#agent/sandbox/ready-plan.ts';
 import type { HostRootFacts } from '#agent/sandbox/root-facts.ts';
@@ -10,6 +11,7 @@ import { SandboxSpec } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
 import { sourcesOf } from '#test/support/sandbox.ts';
 
+const kernel = readKernelFacts(true);
 const host: HostRootFacts = {
   topLevel: [
     { name: 'bin', link: 'usr/bin' },
@@ -18,7 +20,7 @@ const host: HostRootFacts = {
   etc: [{ path: '/etc/ssl/certs', directory: true }],
   resolvConf: '',
 };
-const first = firstPlan(host);
+const first = firstPlan(host, kernel);
 
 function planOf(spec: Partial<SandboxSpecInput>, privileged = true): Plan {
   const idRange = privileged ? { start: 1_879_048_192, count: 65_536 } : null;
@@ -28,6 +30,7 @@ function planOf(spec: Partial<SandboxSpecInput>, privileged = true): Plan {
     idRange,
     owner: { uid: 7, gid: 7 },
     host,
+    kernel,
   });
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import type { ReadyPool } from '#agent/sandbox/ready-pool.ts';
@@ -29,6 +30,7 @@ leakCheck();
 const skip = process.getuid?.() === 0 ? false : 'a plain user’s agent keeps none ready';
 const dirs = temporaryDirectories();
 const log = createLog('test', 'silent');
+const kernel = readKernelFacts(true);
 let native: Native;
 let program: Fd;
 before(async () => {
@@ -45,7 +47,7 @@ function readyBelow(pid: number): number[] {
 }
 
 function poolOf(size: number): ReadyPool {
-  return createReadyPool({ native, program, host: readHostRootFacts(), size, log });
+  return createReadyPool({ native, program, host: readHostRootFacts(), kernel, size, log });
 }
 
 let made = 0;
@@ -59,6 +61,7 @@ async function runOne(ready: ReadyPool, command: string[], idRange = range(0)): 
     log,
     host: readHostRootFacts(),
     policy: policyOf(PolicyFile.parse({ version: 1 }), null, {}, []),
+    kernel,
     owner: { uid: 0, gid: 0 },
   };
   made += 1;
@@ -86,7 +89,7 @@ test('fills up, gives each away once, and fills up again', { skip }, async () =>
   assert.ok(!readyBelow(process.pid).includes(pid));
   await pool.close();
   assert.deepEqual(readyBelow(process.pid), []);
-  assert.equal(pool.take(firstPlan(readHostRootFacts())), null);
+  assert.equal(pool.take(firstPlan(readHostRootFacts(), kernel)), null);
 });
 
 test('a burst that is larger than the pool is made from new ones; nothing is left of 200', { skip }, async () => {

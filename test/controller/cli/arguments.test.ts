@@ -4,7 +4,14 @@ import { execRequest } from '#controller/cli/sandbox/exec.ts';
 import { shortIds } from '#controller/cli/sandbox/list.ts';
 import { sandboxRequest } from '#controller/cli/sandbox/request.ts';
 import { exitCodeOf, exitText, statusText } from '#controller/cli/sandbox/status.ts';
-import { durationMs, environmentOptions, signalOption, userIds } from '#controller/cli/sandbox/values.ts';
+import {
+  capabilityOptions,
+  durationMs,
+  environmentOptions,
+  rlimitOptions,
+  signalOption,
+  userOption,
+} from '#controller/cli/sandbox/values.ts';
 import { readTypes } from '#controller/cli/namespace/list.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import { sandboxFixture } from './fixtures.ts';
@@ -39,7 +46,12 @@ test('run: options become the API’s request', () => {
       command: ['sh', '-c', 'id'],
       env: { A: '1', EMPTY: '', HERE: 'from the environment' },
       cwd: '/tmp',
-      user: { uid: 1000, gid: 50 },
+      user: { uid: 1000, gid: 50, groups: [] },
+      rlimits: {},
+      umask: '022',
+      nice: 0,
+      oomScoreAdj: 0,
+      capabilities: { add: [] },
       hostname: 'Web.local',
       root: { type: 'directory', path: '/srv/root', writable: false, upper: { type: 'disk' } },
       volumes: [],
@@ -51,7 +63,7 @@ test('run: options become the API’s request', () => {
   });
   const plain = sandboxRequest(['true'], {}, {});
   assert.deepEqual(plain.spec.root, { type: 'host' });
-  assert.deepEqual(plain.spec.user, { uid: 0, gid: 0 });
+  assert.deepEqual(plain.spec.user, { uid: 0, gid: 0, groups: [] });
   assert.equal(plain.name, undefined);
 });
 
@@ -99,7 +111,20 @@ test('values: durations, signals, ids, environment', () => {
     ['TERM', 'sigint', '9'].map((text) => signalOption('--signal', text)),
     ['SIGTERM', 'SIGINT', 'SIGKILL'],
   );
-  assert.deepEqual(userIds('--user', '7'), { uid: 7, gid: 7 });
+  assert.deepEqual(userOption('--user', '7', []), { uid: 7, groups: [] });
+  assert.deepEqual(userOption('--user', 'www-data:0', ['7', 'log']), { uid: 'www-data', gid: 0, groups: [7, 'log'] });
+  assert.equal(userOption('--user', undefined, []), undefined);
+  for (const text of ['', ':', '1:', 'a:b:c', '-1', '4294967296', '65535', 'a b', 'a,b', 'x'.repeat(10_000)])
+    assert.throws(() => userOption('--user', text, []), refusedAs('USAGE', /--user/));
+  assert.deepEqual(rlimitOptions('--ulimit', ['nofile=5:6', 'core=-1', 'cpu=3:unlimited']), {
+    nofile: { soft: 5, hard: 6 },
+    core: { soft: 'unlimited', hard: 'unlimited' },
+    cpu: { soft: 3, hard: 'unlimited' },
+  });
+  for (const text of ['nofile', 'nofile=', 'files=3', 'nofile=-2', 'nofile=1:2:3', `nofile=${'9'.repeat(30)}`])
+    assert.throws(() => rlimitOptions('--ulimit', [text]), refusedAs('USAGE', /--ulimit/));
+  assert.deepEqual(capabilityOptions('--cap-add', ['net_raw', 'CAP_CHOWN']), ['CAP_NET_RAW', 'CAP_CHOWN']);
+  assert.throws(() => capabilityOptions('--cap-add', ['CAP_41']), refusedAs('USAGE', /CAP_41/));
   assert.deepEqual(environmentOptions('--env', ['A=1', 'A=2', 'B==='], {}), { A: '2', B: '==' });
 });
 
