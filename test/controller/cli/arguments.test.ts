@@ -95,7 +95,7 @@ test('exec: sandbox and command, with or without --', () => {
   assert.deepEqual(execRequest(['web', '--', 'ls', '--', '-l'], {}, {}), { sandbox: 'web', request: { command: ['ls', '--', '-l'] } });
   assert.deepEqual(execRequest(['web', 'ls', '-l'], { user: '5', cwd: '/', env: ['A=b'] }, {}), {
     sandbox: 'web',
-    request: { command: ['ls', '-l'], user: { uid: 5, gid: 5 }, cwd: '/', env: { A: 'b' } },
+    request: { command: ['ls', '-l'], user: { uid: 5, groups: [] }, cwd: '/', env: { A: 'b' } },
   });
   assert.throws(() => execRequest(['web', '--'], {}, {}), refusedAs('USAGE', /no command/));
   assert.throws(() => execRequest(['web', '--env', 'A=b', '--', 'ls'], {}, {}), refusedAs('USAGE', /--env stands after the sandbox/));
