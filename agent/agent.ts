@@ -13,6 +13,7 @@ import { helloOf, load1, readBootId, readFacts } from './fingerprint.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { createGreeting } from './greeting.ts';
 import { createDescriber } from './inventory/describe/describe.ts';
+import { withCgroups } from './inventory/describe/holder-cgroups.ts';
 import { createDiscovery } from './inventory/discover.ts';
 import { openGenerations } from './inventory/generations.ts';
 import { createReporter } from './inventory/reporter.ts';
@@ -77,6 +78,7 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     (report, ms) => linked().request('report', report, ms),
     (signal) => greeting.greet(signal),
     log,
+    withCgroups,
   );
   const describer = createDescriber({ native, sandboxOf: (namespace) => sandboxNameOf(placements.all(), namespace) });
   const watch = createWatch({

@@ -437,6 +437,7 @@ CREATE TABLE reference_holders (
   mount_namespace text,
   detail text,
   since timestamp with time zone NOT NULL DEFAULT now(),
+  cgroup text,
   CONSTRAINT reference_holders_host_id_id_pk PRIMARY KEY (host_id, id)
 );
 CREATE INDEX reference_holders_by_key ON public.reference_holders USING btree (host_id, type, key);

@@ -71,6 +71,9 @@ export const ReportedReference = z.object({
   fd: z.int().nonnegative().nullable().describe('fd, thread_fd, socket and tun; the lowest where several do the same'),
   uid: z.int().nonnegative().nullable(),
   comm: RawText.nullable(),
+  cgroup: RawText.nullable()
+    .default(null)
+    .describe('of its process, where it holds a network namespace: unlike comm and command line, no process without privilege chooses it'),
   path: RawText.nullable().describe('mount: the mount point as seen in its mount namespace'),
   mountNamespace: NamespaceKey.nullable().describe('mount: where the mount is'),
   detail: RawText.nullable().describe(

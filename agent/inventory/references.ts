@@ -25,6 +25,7 @@ export function reportReference(reference: ReferenceRow, at: (index: number) => 
     fd: reference.fd < 0 ? null : reference.fd,
     uid: kind === 'mount' ? null : reference.uid,
     comm: kind === 'mount' ? null : rawText(reference.comm),
+    cgroup: null,
     path: kind === 'mount' ? rawText(reference.text) : null,
     mountNamespace: mount?.key ?? null,
     detail: detailOf(reference),

@@ -43,12 +43,13 @@ export type Reporter = {
   run(signal: AbortSignal): Promise<void>;
 };
 
-/** Opens nothing; `run` works. */
+/** Opens nothing; `run` works. `describe` adds to rows what is known of them only when they are reported. */
 export function createReporter(
   identity: ReporterIdentity,
   send: SendReport,
   sayHello: (signal: AbortSignal) => Promise<void>,
   log: Log,
+  describe: (rows: ReportRows) => ReportRows = (rows) => rows,
 ): Reporter {
   let committed: Model = emptyModel;
   let committedSeq = 0;
@@ -176,7 +177,7 @@ export function createReporter(
             await changed;
             continue;
           }
-          const rows = needSnapshot ? allRows(model) : diffModels(committed, model);
+          const rows = describe(needSnapshot ? allRows(model) : diffModels(committed, model));
           if (needSnapshot || rowCount(rows) > 0) {
             await report(model, rows, needSnapshot ? 'snapshot' : 'delta', signal);
             continue;

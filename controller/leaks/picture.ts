@@ -11,6 +11,8 @@ export type PicturedNamespace = {
   key: string;
   inode: number;
   processCount: number;
+  /** The user namespace that owns it. */
+  owner: string | null;
   ownerUid: number | null;
   names: NamespaceName[];
   firstSeen: string;
@@ -36,6 +38,7 @@ export type PicturedReference = {
   tid: number | null;
   fd: number | null;
   comm: string | null;
+  cgroup: string | null;
   path: string | null;
   mountNamespace: string | null;
   detail: string | null;

@@ -11,6 +11,8 @@ const pinsMax = 20;
 const minuteMs = 60_000;
 const netAt = namespaceTypes.indexOf('net');
 const mntAt = namespaceTypes.indexOf('mnt');
+const userAt = namespaceTypes.indexOf('user');
+const pidAt = namespaceTypes.indexOf('pid');
 
 const rules: Record<LeakRule, (picture: HostPicture, settings: LeakSettings) => Finding[]> = {
   'net-without-process': netWithoutProcess,
@@ -26,9 +28,16 @@ export function findLeaks(picture: HostPicture, settings: LeakSettings): Finding
 }
 
 function netWithoutProcess(picture: HostPicture, { 'net-without-process': settings }: LeakSettings): Finding[] {
-  const { minutes, keptPaths, enginePaths, keepers } = settings;
-  const onPurpose = ({ kind, path, comm }: PicturedReference) =>
-    kind === 'mount' ? path !== null && matches(keptPaths, path) && !matches(enginePaths, path) : comm !== null && matches(keepers, comm);
+  const { minutes, keptPaths, enginePaths, keepers, keeperCgroups } = settings;
+  const isHostsRoot = hostsRootIn(picture);
+  const byPid = new Map(picture.processes.map((process) => [process.pid, process]));
+  const onPurpose = ({ kind, path, comm, cgroup, pid }: PicturedReference) => {
+    if (kind === 'mount') return path !== null && matches(keptPaths, path) && !matches(enginePaths, path);
+    // A process calls itself what it likes; in whose cgroup and namespaces it is, and as whom, it does not choose.
+    const process = pid === null ? undefined : byPid.get(pid);
+    const mayKeep = process !== undefined && isHostsRoot(process) && cgroup !== null && matches(keeperCgroups, cgroup);
+    return mayKeep && comm !== null && matches(keepers, comm);
+  };
   return picture.namespaces.flatMap((namespace) => {
     if (namespace.type !== 'net' || namespace.processCount > 0 || !olderThan(picture, namespace.emptySince, minutes)) return [];
     const holders = holdersOf(picture, namespace);
@@ -61,20 +70,26 @@ function userGrowth(picture: HostPicture, { 'user-growth': { more, factor } }: L
 }
 
 function hostNetForeignMnt(picture: HostPicture, { 'host-net-foreign-mnt': { comms, units } }: LeakSettings): Finding[] {
-  // pid 1 may not be readable; kthreadd, which is the kernel's own, lives where the host does.
-  const host = [1, 2].map((pid) => picture.processes.find((process) => process.pid === pid)).find(knownPlace);
-  const [net, mnt] = [host?.namespaces[netAt] ?? null, host?.namespaces[mntAt] ?? null];
+  const host = hostProcess(picture);
+  const [net, mnt, user] = [host?.namespaces[netAt] ?? null, host?.namespaces[mntAt] ?? null, host?.namespaces[userAt] ?? null];
   if (net === null || mnt === null) return [];
-  const drifted = picture.processes.filter((process) => {
+  const isHostsRoot = hostsRootIn(picture);
+  const foreign = picture.processes.filter((process) => {
     const own = process.namespaces[mntAt] ?? null;
-    return process.namespaces[netAt] === net && own !== null && own !== mnt && !matches(comms, process.comm);
+    return process.namespaces[netAt] === net && own !== null && own !== mnt;
   });
+  const expected = (namespace: PicturedNamespace) =>
+    namespace.sandbox !== null || (madeByRoot(namespace, user) && unitOf(namespace).some((unit) => matches(units, unit)));
+  const mayBeThere = (namespace: PicturedNamespace, process: PicturedProcess) =>
+    madeByRoot(namespace, user) && isHostsRoot(process) && matches(comms, process.comm);
   const byKey = new Map(picture.namespaces.filter(({ type }) => type === 'mnt').map((namespace) => [namespace.key, namespace]));
-  return [...Map.groupBy(drifted, (process) => process.namespaces[mntAt] ?? '')].flatMap(([key, processes]) => {
+  return [...Map.groupBy(foreign, (process) => process.namespaces[mntAt] ?? '')].flatMap(([key, all]) => {
     const namespace = byKey.get(key);
-    if (namespace === undefined || namespace.names.some(({ source, name }) => source === 'systemd' && matches(units, name))) return [];
+    if (namespace === undefined || expected(namespace)) return [];
+    const processes = all.filter((process) => !mayBeThere(namespace, process));
     const [first] = processes;
-    const reason = `process ${first?.pid} (${first?.comm}) shares the host’s net but not its mnt: it lives in mnt namespace ${named(namespace)}`;
+    if (first === undefined) return [];
+    const reason = `process ${first.pid} (${first.comm}) shares the host’s net but not its mnt: it lives in mnt namespace ${named(namespace)}`;
     return [finding('host-net-foreign-mnt', namespace, namespace.firstSeen, reason, processes.map(livesThere))];
   });
 }
@@ -84,7 +99,6 @@ function unexpectedOwner(picture: HostPicture, { 'unexpected-owner': { expected 
     const { type, ownerUid } = namespace;
     if (type !== 'user' || ownerUid === null || expected.some(([first, last]) => ownerUid >= first && ownerUid <= last)) return [];
     const reason = `user namespace ${named(namespace)} is owned by uid ${ownerUid}, which is not expected to have any`;
-    const userAt = namespaceTypes.indexOf('user');
     const living = picture.processes.filter(({ namespaces }) => namespaces[userAt] === namespace.key);
     const pins = [...living.map(livesThere), ...pinsOf(holdersOf(picture, namespace))];
     return [{ ...finding('unexpected-owner', namespace, namespace.firstSeen, reason, pins), detail: { ownerUid } }];
@@ -106,6 +120,28 @@ function pinsOf(references: readonly PicturedReference[]): string[] {
 
 function livesThere({ pid, comm }: PicturedProcess): string {
   return `process ${pid} (${comm}) lives in it`;
+}
+
+/** pid 1, or where that may not be read kthreadd, which is the kernel's own and lives where the host does. */
+function hostProcess({ processes }: HostPicture): PicturedProcess | undefined {
+  return [1, 2].map((pid) => processes.find((process) => process.pid === pid)).find(knownPlace);
+}
+
+/** Of the host's own user and pid namespaces: root of a container is in others, of one or of both. */
+function hostsRootIn(picture: HostPicture): (process: PicturedProcess) => boolean {
+  const host = hostProcess(picture);
+  return ({ uid, namespaces }) =>
+    uid === 0 && [userAt, pidAt].every((at) => typeof namespaces[at] === 'string' && namespaces[at] === host?.namespaces[at]);
+}
+
+/** Who makes a mount namespace without being the host's root needs a user namespace, which owns it then. */
+function madeByRoot({ owner }: PicturedNamespace, hostUser: string | null): boolean {
+  return owner !== null && owner === hostUser;
+}
+
+/** None where an engine's container lives in it: one that is privileged may make cgroups below its own, and name them like units. */
+function unitOf({ names }: PicturedNamespace): string[] {
+  return names.every(({ source }) => source === 'systemd') ? names.map(({ name }) => name) : [];
 }
 
 function knownPlace(process: PicturedProcess | undefined): boolean {

@@ -32,7 +32,15 @@ export const LeakSettings = z.strictObject({
         'podman',
         'lxc*',
         'NetworkManager',
-      ]).describe('comms of processes that hold network namespaces open on purpose'),
+      ]).describe('comms of processes that hold network namespaces open on purpose; believed of those only that `keeperCgroups` names'),
+      keeperCgroups: Patterns.default([
+        '/system.slice/*',
+        '/init.scope',
+        '/machine.slice/libpod-conmon-*.scope',
+        '/kubepods.slice/*/crio-conmon-*.scope',
+        '/lxc.monitor*',
+        '/',
+      ]).describe('cgroups of such processes, where only the host’s root puts any; `/` is all there is without systemd'),
     })
     .prefault({}),
   'sandbox-gone': z
@@ -50,9 +58,11 @@ export const LeakSettings = z.strictObject({
     .strictObject({
       enabled: z.boolean().default(true),
       comms: Patterns.default(['nsfleet-*', '(sd-*', 'systemd-*', 'kdevtmpfs']).describe(
-        'processes that may; kdevtmpfs is the kernel’s own',
+        'comms of processes that may, where root of the host made the namespace; kdevtmpfs is the kernel’s own',
       ),
-      units: Patterns.default(['*.service', '*.socket']).describe('systemd units that may: PrivateTmp= and its kin do so'),
+      units: Patterns.default(['*.service', '*.socket']).describe(
+        'systemd units that may, where root of the host made the namespace: PrivateTmp= and its kin do so',
+      ),
     })
     .prefault({}),
   'unexpected-owner': z

@@ -24,7 +24,7 @@ export async function hostPicture(tx: Tx, hostId: string, growthMinutes: number)
   const namespaces = await rowsOf<PicturedNamespace>(
     tx,
     'look at the namespaces of a host for leaks',
-    sql`select n.id::text, n.type, n.key, n.inode::float8 as inode, n.process_count as "processCount", n.owner_uid::float8 as "ownerUid",
+    sql`select n.id::text, n.type, n.key, n.inode::float8 as inode, n.process_count as "processCount", n.owner, n.owner_uid::float8 as "ownerUid",
         n.names, ${iso(sql`n.first_seen`)} as "firstSeen",
         case when n.type = 'net' and n.process_count = 0 then ${iso(sql`coalesce((select max(e.at) from events e
           where e.namespace_id = n.id and e.type = 'holder.lost' and e.detail ? 'heldBy'), n.first_seen)`)} else '' end as "emptySince",
@@ -42,7 +42,7 @@ export async function hostPicture(tx: Tx, hostId: string, growthMinutes: number)
   const references = await rowsOf<PicturedReference>(
     tx,
     'look at the references of a host for leaks',
-    sql`select kind, type, key, pid, tid, fd, comm, path, mount_namespace as "mountNamespace", detail, ${iso(sql`since`)} as since
+    sql`select kind, type, key, pid, tid, fd, comm, cgroup, path, mount_namespace as "mountNamespace", detail, ${iso(sql`since`)} as since
       from reference_holders where host_id = ${hostId} order by kind, pid, fd, path`,
   );
   const [users] = await rowsOf<{ count: number }>(

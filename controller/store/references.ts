@@ -12,7 +12,7 @@ import type { Origin } from './intervals.ts';
 
 export type LostReference = Pick<ReportedReference, 'kind' | 'type' | 'key' | 'pid' | 'tid' | 'fd' | 'uid' | 'comm' | 'path' | 'detail'>;
 
-const columns: SQL = sql.raw('id, kind, type, key, pid, start, tid, fd, uid, comm, path, mount_namespace, detail');
+const columns: SQL = sql.raw('id, kind, type, key, pid, start, tid, fd, uid, comm, cgroup, path, mount_namespace, detail');
 const lost: SQL = sql.raw('r.kind, r.type, r.key, r.pid, r.tid, r.fd, r.uid::float8 as uid, r.comm, r.path, r.detail');
 
 /** Writes new and changed references; gives those that held another namespace until now. Of the same one twice the last word counts. */
@@ -29,8 +29,8 @@ export async function writeReferences(tx: Tx, origin: Origin, reported: readonly
         ${column((row) => row.id)}::text[], ${column((row) => row.kind)}::text[], ${column((row) => row.type)}::text[],
         ${column((row) => row.key)}::text[], ${column((row) => row.pid)}::int[], ${column((row) => row.start)}::text[],
         ${column((row) => row.tid)}::int[], ${column((row) => row.fd)}::int[], ${column((row) => row.uid)}::bigint[],
-        ${column((row) => row.comm)}::text[], ${column((row) => row.path)}::text[], ${column((row) => row.mountNamespace)}::text[],
-        ${column((row) => row.detail)}::text[]
+        ${column((row) => row.comm)}::text[], ${column((row) => row.cgroup)}::text[], ${column((row) => row.path)}::text[],
+        ${column((row) => row.mountNamespace)}::text[], ${column((row) => row.detail)}::text[]
       ) as given (${columns})
     ),
     before as (
@@ -42,11 +42,11 @@ export async function writeReferences(tx: Tx, origin: Origin, reported: readonly
       select ${origin.hostId}, ${origin.bootId}::uuid, ${columns} from given
       on conflict (host_id, id) do update set boot_id = excluded.boot_id, kind = excluded.kind, type = excluded.type, key = excluded.key,
         pid = excluded.pid, start = excluded.start, tid = excluded.tid, fd = excluded.fd, uid = excluded.uid, comm = excluded.comm,
-        path = excluded.path, mount_namespace = excluded.mount_namespace, detail = excluded.detail,
+        cgroup = excluded.cgroup, path = excluded.path, mount_namespace = excluded.mount_namespace, detail = excluded.detail,
         since = case when (r.boot_id, r.type, r.key) = (excluded.boot_id, excluded.type, excluded.key) then r.since else excluded.since end
-      where (r.boot_id, r.kind, r.type, r.key, r.pid, r.start, r.tid, r.fd, r.uid, r.comm, r.path, r.mount_namespace, r.detail)
+      where (r.boot_id, r.kind, r.type, r.key, r.pid, r.start, r.tid, r.fd, r.uid, r.comm, r.cgroup, r.path, r.mount_namespace, r.detail)
         is distinct from (excluded.boot_id, excluded.kind, excluded.type, excluded.key, excluded.pid, excluded.start, excluded.tid,
-          excluded.fd, excluded.uid, excluded.comm, excluded.path, excluded.mount_namespace, excluded.detail)
+          excluded.fd, excluded.uid, excluded.comm, excluded.cgroup, excluded.path, excluded.mount_namespace, excluded.detail)
     )
     select * from before`,
   );

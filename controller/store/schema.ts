@@ -156,6 +156,7 @@ export const referenceHolders = pgTable(
     fd: integer(),
     uid: number('uid'),
     comm: text(),
+    cgroup: text(),
     path: text(),
     mountNamespace: text('mount_namespace'),
     detail: text(),

@@ -16,6 +16,12 @@ export function cgroupRootOf(outside: Uint8Array, inside: Uint8Array): string | 
   return shown(root === '' ? '/' : root);
 }
 
+/** The path in the text of /proc/<pid>/cgroup that systemd goes by. */
+export function cgroupPathOf(bytes: Uint8Array): string | null {
+  const path = pathIn(hierarchyOf(bytes), bytes);
+  return path === null ? null : shown(path);
+}
+
 /** The unified one, if anything is in a cgroup of it; else systemd's own. */
 function hierarchyOf(bytes: Uint8Array): RegExp {
   // Not /^…$/m: to JavaScript a line also ends with \r, which may be in a cgroup's name.

@@ -129,6 +129,7 @@ test('a reference goes with its process, and what it alone held with it; a mount
     fd: 3,
     uid: 0,
     comm: null,
+    cgroup: null,
     path: null,
     mountNamespace: null,
     detail: null,

@@ -6,7 +6,7 @@ import { allRows, diffModels, rowCount } from '#agent/inventory/diff.ts';
 import { emptyModel, namespaceMapKey, processMapKey } from '#agent/inventory/model.ts';
 import type { Model } from '#agent/inventory/model.ts';
 import { pagesOf } from '#agent/inventory/pages.ts';
-import { Report, noRows } from '#shared/inventory.ts';
+import { Report, noRows, reportPagesMax } from '#shared/inventory.ts';
 import type { ReportRows, ReportedNamespace, ReportedProcess, ReportedReference } from '#shared/inventory.ts';
 import { encodeMessage } from '#shared/messages.ts';
 import { namespaceTypes } from '#shared/namespace.ts';
@@ -50,6 +50,7 @@ const reference: fc.Arbitrary<ReportedReference> = fc.record(
     fd: fc.option(fc.nat(100)),
     uid: fc.option(fc.nat()),
     comm: fc.option(anyText(16)),
+    cgroup: fc.option(anyText(40)),
     path: fc.option(anyText(40)),
     mountNamespace: fc.option(key),
     detail: fc.option(anyText(20)),
@@ -135,7 +136,7 @@ test('every page of a large host fits into a message, whatever its processes are
   };
   for (const [page, rows] of pages.entries()) {
     const base = { hostId: 'x'.repeat(64), bootId: uuid, epoch: Number.MAX_SAFE_INTEGER, seq: Number.MAX_SAFE_INTEGER };
-    encodeMessage('report', Report.parse({ v: 1, ...base, kind: 'snapshot', page, pages: 10_000, counts, rows }));
+    encodeMessage('report', Report.parse({ v: 1, ...base, kind: 'snapshot', page, pages: reportPagesMax, counts, rows }));
   }
   assert.equal(
     pages.reduce((sum, { processes }) => sum + processes.length, 0),

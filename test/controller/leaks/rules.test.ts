@@ -6,15 +6,26 @@ import { findLeaks } from '#controller/leaks/rules.ts';
 import { LeakSettings, defaultLeakSettings, matches } from '#controller/leaks/settings.ts';
 
 const now = Date.parse('2026-11-23T12:00:00Z');
+const hostUser = 'id:8';
 const ago = (minutes: number) => new Date(now - minutes * 60_000).toISOString();
 
 function namespace(type: PicturedNamespace['type'], id: number, change: Partial<PicturedNamespace> = {}): PicturedNamespace {
-  const unset = { processCount: 0, ownerUid: null, names: [], sandbox: null };
+  const unset = { processCount: 0, owner: hostUser, ownerUid: null, names: [], sandbox: null };
   return { id: String(id), type, key: `id:${id}`, inode: 4_026_532_000 + id, firstSeen: ago(60), emptySince: ago(60), ...unset, ...change };
 }
 
 function reference(key: number, change: Partial<PicturedReference>): PicturedReference {
-  const unset = { pid: 7, tid: null, fd: 3, comm: 'x', path: null, mountNamespace: null, detail: null, since: ago(60) };
+  const unset = {
+    pid: 7,
+    tid: null,
+    fd: 3,
+    comm: 'x',
+    cgroup: '/system.slice/x.service',
+    path: null,
+    mountNamespace: null,
+    detail: null,
+    since: ago(60),
+  };
   return { kind: 'fd', type: 'net', key: `id:${key}`, ...unset, ...change };
 }
 
@@ -22,10 +33,19 @@ function mount(key: number, path: string): PicturedReference {
   return reference(key, { kind: 'mount', pid: null, fd: null, comm: null, path });
 }
 
-/** Of net 1 and mnt 2, which are the host's. */
-function process(pid: number, comm: string, net = 'id:1', mnt = 'id:2'): PicturedProcess {
-  return { pid, uid: 0, comm, namespaces: [mnt, null, null, null, null, null, net, null] };
+/** Of net 1 and mnt 2, which are the host's, as its user and pid namespaces are. */
+function process(pid: number, comm: string, net = 'id:1', mnt = 'id:2', change: Partial<Changed> = {}): PicturedProcess {
+  const { uid, user, pidNamespace } = { uid: 0, user: hostUser, pidNamespace: 'id:9', ...change };
+  return { pid, uid, comm, namespaces: [mnt, null, null, null, user, pidNamespace, net, null] };
 }
+type Changed = { uid: number; user: string; pidNamespace: string };
+
+/** What makes a daemon of the host's root another: none of it is the process's own choice. */
+const others: [what: string, change: Partial<Changed>][] = [
+  ['a user', { uid: 1000 }],
+  ['root of a container', { pidNamespace: 'id:40' }],
+  ['root of a user namespace', { user: 'id:41' }],
+];
 
 function leaks(change: Partial<HostPicture>, settings: object = {}): string[] {
   const picture: HostPicture = {
@@ -49,7 +69,22 @@ test('net-without-process: whom nobody lives in for long, unless somebody keeps 
   assert.deepEqual(leaks(empty), leak, 'a descriptor in flight');
   assert.deepEqual(leaks({ ...empty, partial: true }), [], 'perhaps held by what could not be seen');
   assert.deepEqual(leaks({ ...empty, references: [mount(5, '/run/netns/blue')] }), []);
-  assert.deepEqual(leaks({ ...empty, references: [reference(5, { comm: 'containerd-shim' }), mount(5, '/tmp/left')] }), []);
+  const keeper = reference(5, { comm: 'containerd-shim' });
+  const kept = { ...empty, references: [keeper, mount(5, '/tmp/left')] };
+  const processes = [process(1, 'systemd'), process(7, 'containerd-shim')];
+  assert.deepEqual(leaks({ ...kept, processes }), []);
+  assert.deepEqual(leaks(kept), leak, 'a name alone is nothing');
+  for (const [what, change] of others) {
+    assert.deepEqual(
+      leaks({ ...kept, processes: [process(1, 'systemd'), process(7, 'containerd-shim', 'id:1', 'id:2', change)] }),
+      leak,
+      what,
+    );
+  }
+  for (const cgroup of [null, '/user.slice/user-1000.slice/session-3.scope', '/docker/0123', '/user.slice/system.slice/x.service']) {
+    assert.deepEqual(leaks({ ...empty, references: [{ ...keeper, cgroup }], processes }), leak, `set-user-ID, from ${cgroup}`);
+  }
+  assert.deepEqual(leaks({ ...empty, references: [{ ...keeper, comm: 'vim' }], processes }), leak, 'a daemon that keeps none on purpose');
   assert.deepEqual(leaks({ namespaces: [namespace('net', 5, { emptySince: ago(9) })] }), []);
   assert.deepEqual(leaks({ namespaces: [namespace('net', 5, { emptySince: ago(9) })] }, { 'net-without-process': { minutes: 5 } }), leak);
   assert.deepEqual(leaks({ namespaces: [namespace('net', 5, { processCount: 1 }), namespace('uts', 6)] }), []);
@@ -76,8 +111,21 @@ test('host-net-foreign-mnt: who shares the host’s net but not its mnt, once a 
   const foreign = [process(1, 'systemd'), process(50, 'nginx', 'id:1', 'id:3'), process(51, 'nginx', 'id:1', 'id:3')];
   assert.deepEqual(leaks({ namespaces, processes: foreign }), ['host-net-foreign-mnt 3']);
   const unit = [{ source: 'systemd' as const, name: 'nginx.service' }];
-  assert.deepEqual(leaks({ namespaces: namespaces.with(1, namespace('mnt', 3, { names: unit })), processes: foreign }), []);
-  assert.deepEqual(leaks({ namespaces, processes: foreign }, { 'host-net-foreign-mnt': { comms: ['ngi*'] } }), []);
+  const drift = ['host-net-foreign-mnt 3'];
+  const inUnit = (change: Partial<PicturedNamespace>) =>
+    leaks({ namespaces: namespaces.with(1, namespace('mnt', 3, { names: unit, ...change })), processes: foreign });
+  assert.deepEqual(inUnit({}), []);
+  for (const owner of ['id:41', null]) assert.deepEqual(inUnit({ owner }), drift, 'a user makes units and namespaces too');
+  const docker = { source: 'docker' as const, name: '0123' };
+  assert.deepEqual(inUnit({ names: [docker, ...unit] }), drift, 'a container may make cgroups below its own');
+  assert.deepEqual(inUnit({ names: [], sandbox: { id: '0', name: 'web', state: 'running', endedAt: null } }), []);
+  const nginx = { 'host-net-foreign-mnt': { comms: ['ngi*'] } };
+  assert.deepEqual(leaks({ namespaces, processes: foreign }, nginx), []);
+  for (const [what, change] of others) {
+    const worker = process(51, 'nginx', 'id:1', 'id:3', change);
+    assert.deepEqual(leaks({ namespaces, processes: [...foreign.slice(0, 2), worker] }, nginx), drift, what);
+  }
+  assert.deepEqual(leaks({ namespaces: namespaces.with(1, namespace('mnt', 3, { owner: 'id:41' })), processes: foreign }, nginx), drift);
   assert.deepEqual(leaks({ namespaces, processes: [process(1, 'systemd'), process(50, 'nginx', 'id:9', 'id:3')] }), []);
   const hidden = { ...process(1, 'systemd'), namespaces: Array.from({ length: 8 }, () => null) };
   assert.deepEqual(leaks({ namespaces, processes: [hidden, ...foreign.slice(1)] }), [], 'without a host to compare with nothing is said');

@@ -147,7 +147,18 @@ export function processOf(pid: number, fields: Partial<ReportedProcess> = {}): R
 
 /** An open descriptor of a net namespace, unless told otherwise. */
 export function referenceOf(id: string, key: number | string, fields: Partial<ReportedReference> = {}): ReportedReference {
-  const place = { pid: 7, start: '700', tid: null, fd: 3, uid: 0, comm: 'holder', path: null, mountNamespace: null, detail: null };
+  const place = {
+    pid: 7,
+    start: '700',
+    tid: null,
+    fd: 3,
+    uid: 0,
+    comm: 'holder',
+    cgroup: null,
+    path: null,
+    mountNamespace: null,
+    detail: null,
+  };
   return { id, kind: 'fd', type: 'net', key: `id:${key}`, ...place, ...fields };
 }
 

@@ -1,0 +1,1 @@
+ALTER TABLE "reference_holders" ADD COLUMN "cgroup" text;
