@@ -9,7 +9,7 @@
 
 static int call(struct nsf_child_stack *stack, int (*fn)(void *), void *arg, struct nsf_error *error) {
     siginfo_t info;
-    long pid = nsf_child_stack_clone(stack, CLONE_VFORK, 0, NULL, fn, arg);
+    long pid = nsf_child_stack_clone(stack, CLONE_VFORK, 0, NULL, -1, fn, arg);
     if (pid < 0)
         return nsf_fail(error, (int)-pid, "clone3", NULL);
     /* __WALL: a child without an exit signal is a "clone" child. */

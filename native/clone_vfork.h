@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* linux/sched.h's struct clone_args, version 0. */
+/* linux/sched.h's struct clone_args, version 2 (Linux 5.7). */
 struct nsf_clone_args {
     uint64_t flags;
     uint64_t pidfd;
@@ -14,6 +14,9 @@ struct nsf_clone_args {
     uint64_t stack;
     uint64_t stack_size;
     uint64_t tls;
+    uint64_t set_tid;
+    uint64_t set_tid_size;
+    uint64_t cgroup;
 };
 
 /*

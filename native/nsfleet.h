@@ -398,11 +398,13 @@ NSF_PUBLIC int nsf_unmount(int32_t mount_namespace, const char *path, uint64_t i
                            struct nsf_error *error);
 
 #define NSF_SPAWN_NEW_SESSION 1u
+#define NSF_SPAWN_INTO_CGROUP 2u
 
 /*
  * Starts the program open at PROGRAM (a sealed memfd): clone3(CLONE_VM | CLONE_VFORK), so the cost does not grow with
  * the caller's memory (measured 0.07–0.13 ms at any size). ARGV is ARGC strings one after another, each with its NUL;
  * ENV likewise. In the child FDS[i] is descriptor i, and nothing else is open. Signal mask empty, dispositions default.
+ * INTO_CGROUP: the last of FDS is not handed over; it is the directory of cgroup v2 that the child is born in (Linux 5.7).
  * A failure on either side of exec is returned with its step; then no child is left.
  */
 NSF_PUBLIC int nsf_spawn(int32_t program, const char *argv, uint32_t argc, const char *env, uint32_t envc,

@@ -5,18 +5,20 @@ import { check, errorBuffer } from './native-error.ts';
 import type { Child, ChildExit, ProcessHandle, SpawnRequest } from './types.ts';
 
 const NEW_SESSION = 1;
+const INTO_CGROUP = 2;
 const noStrings = new Uint8Array(1);
 
 /** See `Native.spawn`. */
 export function spawn(calls: Calls, request: SpawnRequest): Child {
-  const { program, args, fds, newSession } = request;
+  const { program, args, newSession, cgroup } = request;
+  const fds = cgroup === undefined ? request.fds : [...request.fds, cgroup];
   const name = args[0];
   if (name === undefined || args.some((arg) => arg.includes('\0'))) throw new TypeError('args: at least one, and no NUL in them');
   const error = errorBuffer();
   const out = new Uint8Array(nsfChild.whole);
   const argv = Buffer.from(`${args.join('\0')}\0`);
   const numbers = Int32Array.from(fds, (fd) => fd.number);
-  const flags = newSession ? NEW_SESSION : 0;
+  const flags = (newSession ? NEW_SESSION : 0) | (cgroup === undefined ? 0 : INTO_CGROUP);
   const result = calls.spawn(program.number, argv, args.length, noStrings, 0, numbers, numbers.length, flags, out, error);
   check(result, error, 'start', name);
   const view = new DataView(out.buffer);

@@ -17,11 +17,11 @@ static void point_to(char **out, const char *block, uint32_t count) {
     out[count] = NULL;
 }
 
-static int check(int32_t program, uint32_t argc, uint32_t envc, const int32_t *fds, uint32_t fd_count,
+static int check(int32_t program, uint32_t argc, uint32_t envc, const int32_t *fds, uint32_t fd_count, uint32_t flags,
                  struct nsf_error *error) {
     if (argc == 0 || argc > NSF_SPAWN_STRINGS_MAX || envc > NSF_SPAWN_STRINGS_MAX)
         return nsf_fail(error, E2BIG, "arguments", NULL);
-    if (fd_count > NSF_SPAWN_FDS_MAX)
+    if (fd_count > NSF_SPAWN_FDS_MAX || (fd_count == 0 && (flags & NSF_SPAWN_INTO_CGROUP)))
         return nsf_fail(error, EINVAL, "descriptors", NULL);
     if (program < 0)
         return nsf_fail(error, EBADF, "program", NULL);
@@ -38,12 +38,12 @@ static void kill_and_reap(int pidfd, pid_t pid) {
     }
 }
 
-static int launch_child(struct nsf_child_stack *stack, struct nsf_child *child, struct nsf_error *error) {
+static int launch_child(struct nsf_child_stack *stack, int cgroup, struct nsf_child *child, struct nsf_error *error) {
     int32_t created = -1;
     volatile const struct nsf_launch *launch = stack->shared; /* the child wrote to it behind the compiler's back */
-    long pid = nsf_child_stack_clone(stack, CLONE_VFORK, SIGCHLD, &created, nsf_spawn_child, stack->shared);
+    long pid = nsf_child_stack_clone(stack, CLONE_VFORK, SIGCHLD, &created, cgroup, nsf_spawn_child, stack->shared);
     if (pid < 0)
-        return nsf_fail(error, (int)-pid, "clone3", NULL);
+        return nsf_fail(error, (int)-pid, cgroup < 0 ? "clone3" : "clone3 into cgroup", NULL);
     NSF_OWNED_FD pidfd = created;
     int result = 0;
     if (launch->failed_errnum != 0)
@@ -66,7 +66,7 @@ int nsf_spawn(int32_t program, const char *argv, uint32_t argc, const char *env,
     child->size = sizeof *child;
     child->version = NSF_ABI;
     child->pidfd = -1;
-    int result = check(program, argc, envc, fds, fd_count, error);
+    int result = check(program, argc, envc, fds, fd_count, flags, error);
     if (result < 0)
         return result;
     struct nsf_child_stack stack;
@@ -75,6 +75,7 @@ int nsf_spawn(int32_t program, const char *argv, uint32_t argc, const char *env,
         nsf_fail(error, -result, "stack", NULL);
     } else {
         struct nsf_launch *launch = stack.shared;
+        int cgroup = flags & NSF_SPAWN_INTO_CGROUP ? fds[--fd_count] : -1;
         launch->program = program;
         launch->fd_count = fd_count;
         launch->flags = flags;
@@ -82,7 +83,7 @@ int nsf_spawn(int32_t program, const char *argv, uint32_t argc, const char *env,
             memcpy(launch->fds, fds, fd_count * sizeof *fds);
         point_to(launch->argv, argv, argc);
         point_to(launch->env, env, envc);
-        result = launch_child(&stack, child, error);
+        result = launch_child(&stack, cgroup, child, error);
     }
     nsf_child_stack_close(&stack);
     return result;

@@ -64,7 +64,7 @@ int nsf_visitor_start(struct nsf_visitor *visitor, struct nsf_left_child *left, 
     visitor->visit->mount_ns = mount_ns;
     visitor->visit->proc = proc;
     /* Without a signal at its end, so that Node does not hear of a child that it has not made. */
-    long pid = nsf_child_stack_clone(&visitor->stack, 0, 0, &visitor->pidfd, nsf_visitor_child, visitor->visit);
+    long pid = nsf_child_stack_clone(&visitor->stack, 0, 0, &visitor->pidfd, -1, nsf_visitor_child, visitor->visit);
     if (pid < 0)
         return (int)pid;
     visitor->pid = (int32_t)pid;

@@ -77,7 +77,7 @@ static int supervise(struct attended *attended, struct failure *failure) {
         if (polled[0].revents == 0 || attended->report >= 0) continue;
         SYS(SYS_wait4, attended->pid, &status, 0, NULL);
         if (failed) return -1;
-        connection_send_exit(&attended->agent, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+        connection_send_exit(&attended->agent, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0, 0);
         return 0;
     }
 }

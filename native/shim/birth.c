@@ -36,15 +36,16 @@ int run_birth(struct run *run, uint64_t namespaces) {
     if ((result = open_streams(run, output)) < 0) return fail(&run->failure, result, -1, "pipe", "-");
     if ((result = open_channels(channel, report)) < 0) return fail(&run->failure, result, -1, "channel", "-");
 
-    run->init_pid = sys_clone(namespaces & ~(uint64_t)SYS_CLONE_NEWCGROUP, &run->init_pidfd);
+    run->init_pid = sys_clone_into(namespaces & ~(uint64_t)SYS_CLONE_NEWCGROUP, &run->init_pidfd, run->cgroup);
     if (run->init_pid == 0) {
         sys_close(CONTROL_FD);
+        close_now(&run->cgroup);
         sys_close(channel[0]);
         inner_main(run, channel[1], report[1], output);
     }
     if (run->init_pid < 0) {
         run->init_pidfd = -1;
-        return fail(&run->failure, run->init_pid, -1, "clone3", "namespaces");
+        return fail(&run->failure, run->init_pid, -1, "clone3", run->cgroup < 0 ? "namespaces" : "namespaces, cgroup");
     }
     run->channel = channel[0];
     run->report = report[0];

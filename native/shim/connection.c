@@ -72,21 +72,22 @@ void connection_send_failure(struct connection *connection, const struct failure
     connection_send(connection, line);
 }
 
-static void send_two(struct connection *connection, const char *word, int first, int second) {
+static void send_numbers(struct connection *connection, const char *word, const int *number, int count) {
     char line[64];
     struct text text = TEXT(line);
     text_add(&text, word);
-    text_number(&text, first);
-    text_add(&text, " ");
-    text_number(&text, second);
+    for (int i = 0; i < count; i++) {
+        text_add(&text, " ");
+        text_number(&text, number[i]);
+    }
     text_add(&text, "\n");
     connection_send(connection, line);
 }
 
 void connection_send_running(struct connection *connection, int init, int command) {
-    send_two(connection, "running ", init, command);
+    send_numbers(connection, "running", (int[]){init, command}, 2);
 }
 
-void connection_send_exit(struct connection *connection, int code, int signal) {
-    send_two(connection, "exit ", code, signal);
+void connection_send_exit(struct connection *connection, int code, int signal, int oom_kills) {
+    send_numbers(connection, "exit", (int[]){code, signal, oom_kills}, oom_kills > 0 ? 3 : 2);
 }

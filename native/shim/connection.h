@@ -36,7 +36,7 @@ void connection_send_failure(struct connection *connection, const struct failure
 /* `running <init> <command>` */
 void connection_send_running(struct connection *connection, int init, int command);
 
-/* `exit <code> <signal>` */
-void connection_send_exit(struct connection *connection, int code, int signal);
+/* `exit <code> <signal>`, and how many processes the kernel killed for want of memory where that is not 0 */
+void connection_send_exit(struct connection *connection, int code, int signal, int oom_kills);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-int exit_file_write(int state_fd, int code, int signal) {
+int exit_file_write(int state_fd, const struct run *run) {
     char content[128];
     struct text text = TEXT(content);
     struct timespec now = {0, 0};
@@ -12,11 +12,15 @@ int exit_file_write(int state_fd, int code, int signal) {
 
     SYS(SYS_clock_gettime, CLOCK_REALTIME, &now);
     text_add(&text, "nsfleet-exit 1\ncode ");
-    text_number(&text, code);
+    text_number(&text, run->code);
     text_add(&text, "\nsignal ");
-    text_number(&text, signal);
+    text_number(&text, run->signal);
     text_add(&text, "\nended_ms ");
     text_number(&text, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    if (run->oom_kills > 0) {
+        text_add(&text, "\noom_kills ");
+        text_number(&text, run->oom_kills);
+    }
     text_add(&text, "\n");
     SYS(SYS_unlinkat, state_fd, "exit.tmp", 0);
     OWNED_FD file = SYS(SYS_openat, state_fd, "exit.tmp", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

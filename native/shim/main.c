@@ -1,6 +1,7 @@
 /* nsfleet-shim: the small program that parents one sandbox (`run`; `ready` where its plan comes later), one process in it (`enter`) or in
  * any namespaces (`join`), mounts new namespaces on files (`keep`), or hears of the host's changes (`watch`). Started by the agent with an
  * exact set of descriptors (load.h, watch.h) from a sealed memfd; holds no secret, reads no environment. */
+#include "cgroup.h"
 #include "load.h"
 #include "modes.h"
 #include "prepare.h"
@@ -27,6 +28,7 @@ static int run_main(char *mode, int ready) {
     run.first = ready ? &first : NULL;
     for (unsigned i = 0; i < PLAN_OPS_MAX; i++) run.made[i] = -1;
     for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) run.slot[i] = -1;
+    run.cgroup = cgroup_given();
     run.init_pidfd = run.command_pidfd = run.channel = run.report = run.listener = -1;
     for (int i = 0; i < LOGS; i++) run.log[i].pipe = run.log[i].file = -1;
     for (int i = 0; i < CONNECTIONS_MAX; i++) run.connection[i].fd = -1;
@@ -63,7 +65,7 @@ int main(int argc, char **argv) {
     SYS(SYS_chdir, "/"); /* not to keep a mount of the host busy that the agent was started in */
     SYS(SYS_umask, 0); /* every file and directory is made with the mode that it names */
     /* Only what is ours, whoever started this. `join` has a number of descriptors that its plan tells. */
-    if (!joining) sys_close_range(6);
+    if (!joining) sys_close_range(running ? CGROUP_FD + 1 : CGROUP_FD);
     for (unsigned fd = PLAN_FD; fd <= STATE_FD; fd++) SYS(SYS_fcntl, (int)fd, F_SETFD, FD_CLOEXEC);
     if (watching) return watch_main(argv[2], argv[3]);
     if (entering) return enter_main(&plan);

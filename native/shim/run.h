@@ -21,8 +21,10 @@ struct run {
     int command_pid, command_pidfd;
     int channel, report; /* to the inner half; the command's report pipe. -1 once done */
     int listener;
+    int cgroup;                  /* its directory in cgroup v2, or -1 */
     int killed;                  /* a kill was asked for before the command ran */
     int exited, code, signal;    /* what the inner half told of the command's end */
+    int oom_kills;               /* how many processes of the sandbox the kernel killed for want of memory */
     struct log log[LOGS];
     struct connection connection[CONNECTIONS_MAX + 1]; /* the last is the agent's control socket */
     struct failure failure;
@@ -51,7 +53,7 @@ __attribute__((noreturn)) void inner_main(struct run *run, int channel, int repo
 int run_supervise(struct run *run);
 
 /* Writes the file `exit` into the state directory, whole or not at all. 0 or -errno. */
-int exit_file_write(int state_fd, int code, int signal);
+int exit_file_write(int state_fd, const struct run *run);
 
 /* Listens on shim.sock in the state directory. The fd or -errno. */
 int listener_open(void);

@@ -1,4 +1,5 @@
 /* The outer half's one loop: the inner half, the streams, the agent and whoever connects. */
+#include "cgroup.h"
 #include "channel.h"
 #include "exec.h"
 #include "load.h"
@@ -149,8 +150,9 @@ static int finish(struct run *run) {
         run->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
         run->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     }
-    exit_file_write(STATE_FD, run->code, run->signal);
-    for (int i = 0; i <= CONNECTIONS_MAX; i++) connection_send_exit(&run->connection[i], run->code, run->signal);
+    run->oom_kills = oom_kills_of(run->cgroup);
+    exit_file_write(STATE_FD, run);
+    for (int i = 0; i <= CONNECTIONS_MAX; i++) connection_send_exit(&run->connection[i], run->code, run->signal, run->oom_kills);
     return 0;
 }
 

@@ -51,6 +51,7 @@ enum {
 #define SYS_CLONE_NEWPID 0x20000000u
 #define SYS_CLONE_NEWNET 0x40000000u
 #define SYS_CLONE_PIDFD 0x1000u
+#define SYS_CLONE_INTO_CGROUP 0x200000000u /* Linux 5.7 */
 #define SYS_NAMESPACES                                                                                                   \
     (SYS_CLONE_NEWTIME | SYS_CLONE_NEWNS | SYS_CLONE_NEWCGROUP | SYS_CLONE_NEWUTS | SYS_CLONE_NEWIPC | SYS_CLONE_NEWUSER | \
        SYS_CLONE_NEWPID | SYS_CLONE_NEWNET)
@@ -64,7 +65,7 @@ struct sys_mount_attr {
 };
 
 struct sys_clone_args {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
 
 /* SYS(number, up to six arguments): the result or -errno, as every wrapper. Results that an int does not hold are not asked for. */
@@ -114,10 +115,19 @@ static inline int sys_close_range(unsigned from) {
     return SYS(NR_CLOSE_RANGE, from, ~0u, 0);
 }
 
-/* A copying clone: memory and descriptors are copied, as by fork(2). 0 in the child; else its pid, and *pidfd. */
-static inline int sys_clone(uint64_t flags, int *pidfd) {
+/* A copying clone: memory and descriptors are copied, as by fork(2). The child is born in the cgroup that the descriptor is of; -1: in
+ * its parent's. 0 in the child; else its pid, and *pidfd. */
+static inline int sys_clone_into(uint64_t flags, int *pidfd, int cgroup) {
     struct sys_clone_args args = {.flags = flags | SYS_CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = 17 /* SIGCHLD */};
+    if (cgroup >= 0) {
+        args.flags |= SYS_CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)cgroup;
+    }
     return SYS(NR_CLONE3, &args, sizeof args);
+}
+
+static inline int sys_clone(uint64_t flags, int *pidfd) {
+    return sys_clone_into(flags, pidfd, -1);
 }
 
 static inline void close_owned(int *fd) {
