@@ -6,6 +6,7 @@ import type { Log } from '#shared/log.ts';
 import { protocolVersion } from '#shared/messages.ts';
 import { placementDigest } from '#shared/placement.ts';
 import type { PlacementStatus } from '#shared/sandbox.ts';
+import { noCgroups, openCgroups } from './cgroup/hierarchy.ts';
 import { createChanges } from './changes/source.ts';
 import type { AgentSettings } from './config.ts';
 import { nextEpoch } from './epoch.ts';
@@ -112,8 +113,9 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   // A plain user's plans need the host's mounts inside, which nothing that waits may hold.
   const host = readHostRootFacts();
   const kernel = readKernelFacts(facts.privileged);
-  const ready = createReadyPool({ native, program, host, kernel, size: facts.privileged ? settings.readySandboxes : 0, log });
-  const runner = { native, program, ready, host, kernel, policy: settings.policy, owner, log };
+  const cgroups = facts.privileged ? openCgroups(hostId, settings.cgroupParent) : noCgroups('the agent runs as a plain user');
+  const ready = createReadyPool({ native, program, cgroups, host, kernel, size: facts.privileged ? settings.readySandboxes : 0, log });
+  const runner = { native, program, ready, host, kernel, policy: settings.policy, cgroups, owner, log };
   const placementsParts = {
     runner,
     files,
@@ -134,6 +136,9 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   const adoptParts = { ...placementsParts, placements, onDamaged: (error: Error) => log.error(error.message) };
   const adopted = await adoptAll(adoptParts);
   log.info({ running: adopted.running, ended: adopted.ended, reaped: adopted.reaped, nameless: adopted.nameless.size }, 'took stock');
+  const used = new Set([...placements.all()].flatMap(({ record }) => record.cgroup ?? []));
+  for (const name of cgroups.sweep(used))
+    log.warn({ cgroup: name }, 'a cgroup of an earlier life of this agent is in use by nobody who is known');
   const accept = acceptThrough(adoptParts, adopted.nameless);
   const questions = createQuestions({
     link: linked,
@@ -199,6 +204,7 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     await questions.close();
     await Promise.allSettled(working);
     await Promise.all([placements.close(), ready.close()]);
+    cgroups.close();
     await link?.close();
   }
 }

@@ -50,6 +50,10 @@ const Variables = z.object({
   NSFLEET_AGENT_POLICY: z.string().regex(/^\//, 'an absolute path').optional(),
   NSFLEET_AGENT_MAX_SANDBOXES: z.coerce.number().int().min(0).max(100_000).optional(),
   NSFLEET_ID_POOL: idPoolText.optional(),
+  NSFLEET_AGENT_CGROUP: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'one name, e.g. nsfleet')
+    .default('nsfleet'),
   NSFLEET_AGENT_READY: z.coerce.number().int().min(0).max(64).default(4),
   NSFLEET_AGENT_ROOTS: rootsText.optional(),
   NSFLEET_AGENT_ACTIONS: actionsText.optional(),
@@ -71,6 +75,8 @@ export type AgentSettings = {
   labels: Labels;
   /** how many sandboxes' namespaces wait ready-made; plain users have none */
   readySandboxes: number;
+  /** the directory at the top of cgroup v2 that holds this host's agents' */
+  cgroupParent: string;
   policy: Policy;
   /** where changes are not heard */
   scanIntervalMs: number;
@@ -107,6 +113,7 @@ export function readAgentSettings(env: Environment): AgentSettings {
     stateDirectory,
     labels: given.NSFLEET_AGENT_LABELS ?? {},
     readySandboxes: given.NSFLEET_AGENT_READY,
+    cgroupParent: given.NSFLEET_AGENT_CGROUP,
     policy: readPolicy(env, given, files, stateDirectory),
     scanIntervalMs: given.NSFLEET_SCAN_INTERVAL_MS,
     fullScanIntervalMs: given.NSFLEET_FULL_SCAN_INTERVAL_MS,

@@ -145,6 +145,8 @@ export type SpawnRequest = {
   fds: Fd[];
   /** Its own session, so that the terminal's Ctrl-C does not reach it. */
   newSession: boolean;
+  /** A directory of cgroup v2 that the child is born in (Linux 5.7); not handed over. */
+  cgroup?: Fd;
 };
 
 /** code 0…255 and signal 0, or code -1 and the signal that ended it. */

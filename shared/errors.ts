@@ -105,6 +105,12 @@ const entries = {
   HOST_UNREACHABLE: { http: 503, exit: exitCodes.unreachable, remedy: 'see whether its agent runs: `nsfleet host show`' },
   // the host's side
   SANDBOX_CREATE_FAILED: { http: 422, exit: exitCodes.notStarted, remedy: 'the reason names the step that failed and the kernel’s answer' },
+  LIMITS_UNAVAILABLE: {
+    http: 422,
+    exit: exitCodes.notStarted,
+    remedy: 'leave the limits out, or choose a host that has them: a constraint such as host.facts.cgroup.contains("memory")',
+  },
+  SANDBOX_LIMIT_REFUSED: { http: 422, exit: exitCodes.failed, remedy: 'the reason names the file of the cgroup and the kernel’s answer' },
   COMMAND_NOT_FOUND: {
     http: 422,
     exit: exitCodes.notInRoot,

@@ -12,6 +12,7 @@
  * - `removed`: gone from the host with its directory; only its history is kept.
  */
 import { z } from 'zod';
+import { Resources } from './cgroup.ts';
 import { Labels } from './host.ts';
 import { NamespaceKey, NamespaceType } from './namespace.ts';
 import { AbsolutePath } from './paths.ts';
@@ -88,6 +89,7 @@ export const SandboxSpec = z.strictObject({
   volumes: Volumes.default([]).describe('mounted over the root, those of shorter targets first'),
   constraint: z.string().max(4096).optional().describe('CEL over `host`: host.labels, host.facts, host.name, host.id'),
   logMaxBytes: z.int().min(4096).max(1_073_741_824).default(1_048_576).describe('per stream; at the limit the log is rotated once'),
+  resources: Resources.default({}),
   stopSignal: SignalName.default('SIGTERM'),
   stopGraceMs: z.int().min(0).max(3_600_000).default(10_000),
 });
@@ -107,6 +109,7 @@ export type SandboxRequest = z.infer<typeof SandboxRequest>;
 export const ExitStatus = z.object({
   code: z.int().min(0).max(255).nullable(),
   signal: z.int().min(1).max(64).nullable(),
+  oomKills: z.int().positive().optional().describe('processes that the kernel killed at the limit of memory, where there were any'),
 });
 export type ExitStatus = z.infer<typeof ExitStatus>;
 

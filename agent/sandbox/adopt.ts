@@ -129,6 +129,7 @@ async function adoptRecord(parts: AdoptParts, record: PlacementRecord, directory
         init: identify(native, initPid),
         command: identify(native, commandPid),
         namespaces: readNamespaces(native, [initPid, commandPid], parts.generationOf),
+        cgroup: parts.runner.cgroups.nameOf(initPid),
         startedAt: record.startedAt ?? new Date().toISOString(),
       });
     }

@@ -9,6 +9,7 @@ import { encodePlan } from '#native/plan-wire.ts';
 import { errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import type { Plan } from '#shared/plan.ts';
+import type { Cgroups } from '../cgroup/hierarchy.ts';
 import type { KernelFacts } from './kernel-facts.ts';
 import { canFollow, firstPlan } from './ready-plan.ts';
 import { startReadyShim } from './ready-shim.ts';
@@ -34,13 +35,14 @@ export type ReadyPool = {
 export type ReadyPoolParts = {
   native: Native;
   program: Fd;
+  cgroups: Cgroups;
   host: HostRootFacts;
   kernel: KernelFacts;
   /** 0: none are kept */ size: number;
   log: Log;
 };
 
-export function createReadyPool({ native, program, host, kernel, size, log }: ReadyPoolParts): ReadyPool {
+export function createReadyPool({ native, program, cgroups, host, kernel, size, log }: ReadyPoolParts): ReadyPool {
   const first = firstPlan(host, kernel);
   const sealed = native.sealBytes(encodePlan(first), 'nsfleet-first');
   const waiting: ReadyShim[] = [];
@@ -73,7 +75,7 @@ export function createReadyPool({ native, program, host, kernel, size, log }: Re
   };
   const startOne = (): ReadyShim => {
     const shim: ReadyShim = startReadyShim(
-      { native, program, firstPlan: sealed },
+      { native, program, cgroups, firstPlan: sealed },
       {
         onReady() {
           starting = null;

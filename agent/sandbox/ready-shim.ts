@@ -9,6 +9,8 @@ import { Fd } from '#native/handles.ts';
 import type { Child } from '#native/types.ts';
 import { sleep } from '#shared/async.ts';
 import { NsfleetError } from '#shared/errors.ts';
+import type { Cgroups } from '../cgroup/hierarchy.ts';
+import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
 import { identify, killExactly } from './processes.ts';
 import type { ProcessIdentity } from './record.ts';
 import { endShim } from './runner.ts';
@@ -26,6 +28,8 @@ const deathPollMs = 5;
 
 export type ReadyShim = {
   readonly shim: Child;
+  /** what it was born in; its taker's from `give` on, where that gives a link */
+  readonly cgroup: SandboxCgroup | null;
   /**
    * Hands the plan and the placement's directory over; the shim's words go to `ear` from now on. Null: it did not take them in time, and is
    * known to be dead, with its init: what it was given may be given to another one. SANDBOX_CREATE_FAILED where it does not die.
@@ -35,7 +39,7 @@ export type ReadyShim = {
   end(): Promise<void>;
 };
 
-export type ReadyShimParts = { native: Native; program: Fd; /** sealed, see ready-plan.ts */ firstPlan: Fd };
+export type ReadyShimParts = { native: Native; program: Fd; cgroups: Cgroups; /** sealed, see ready-plan.ts */ firstPlan: Fd };
 
 export type ReadyEvents = {
   onReady(): void;
@@ -46,7 +50,8 @@ export type ReadyEvents = {
 /** Throws NativeError where it cannot even be spawned. */
 export function startReadyShim(parts: ReadyShimParts, events: ReadyEvents): ReadyShim {
   const { native } = parts;
-  const { shim, socket, number } = spawn(parts);
+  const cgroup = parts.cgroups.make();
+  const { shim, socket, number } = spawn(parts, cgroup);
   const answered = Promise.withResolvers<void>();
   let init: ProcessIdentity | null = null;
   let given: ShimEar | null = null;
@@ -68,7 +73,7 @@ export function startReadyShim(parts: ReadyShimParts, events: ReadyEvents): Read
     onClose() {
       answered.resolve();
       if (given === null) {
-        void endShim(shim);
+        void endShim(shim).then(() => cgroup?.remove(leaveBoundMs));
         events.onLost(why);
       } else if (took()) given.onClose();
     },
@@ -81,10 +86,12 @@ export function startReadyShim(parts: ReadyShimParts, events: ReadyEvents): Read
     const untaken = !took();
     await endShim(shim);
     if (init !== null) await endInit(native, init);
+    if (untaken) await cgroup?.remove(leaveBoundMs);
     return untaken;
   };
   return {
     shim,
+    cgroup,
     async give(plan, directory, ear) {
       given = ear;
       try {
@@ -104,6 +111,7 @@ export function startReadyShim(parts: ReadyShimParts, events: ReadyEvents): Read
     async end() {
       link.close();
       await endShim(shim, leaveBoundMs);
+      await cgroup?.remove(leaveBoundMs);
     },
   };
 }
@@ -136,13 +144,17 @@ function nameOf(pid: number): string {
   return readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
 }
 
-function spawn({ native, program, firstPlan }: ReadyShimParts): { shim: Child; socket: Socket; number: number } {
+function spawn(
+  { native, program, firstPlan }: ReadyShimParts,
+  cgroup: SandboxCgroup | null,
+): { shim: Child; socket: Socket; number: number } {
   using nothing = new Fd(openSync('/dev/null', 'r+'));
   const [ours, theirs] = native.socketpair();
   using _theirs = theirs;
   try {
     // The real plan and the directory come later, to the places that they have in `run`.
-    const fds = [nothing, nothing, nothing, firstPlan, theirs, nothing];
+    using born = cgroup === null ? null : native.openDir(cgroup.path);
+    const fds = [nothing, nothing, nothing, firstPlan, theirs, nothing, ...(born === null ? [] : [born])];
     const shim = native.spawn({ program, args: ['nsfleet-shim', 'ready'], fds, newSession: true });
     const number = ours.take();
     return { shim, socket: new Socket({ fd: number, readable: true, writable: true }), number };

@@ -1,5 +1,6 @@
 /** What the agent knows of one placement, as it lies in its state file, and the status that is told of it. */
 import { z } from 'zod';
+import { Resources } from '#shared/cgroup.ts';
 import { BootId } from '#shared/namespace.ts';
 import { DesiredPlacement, ExitStatus, SandboxNamespace, SandboxState, WireError } from '#shared/sandbox.ts';
 import type { PlacementStatus } from '#shared/sandbox.ts';
@@ -20,6 +21,10 @@ export const PlacementRecord = z.object({
   /** null too where the command had ended before it could be looked at */
   command: ProcessIdentity.nullable(),
   namespaces: z.array(SandboxNamespace).max(8),
+  /** the name of its cgroup below the agent's; null: it has none, or none any more */
+  cgroup: z.string().nullable().default(null),
+  /** the limits that hold */
+  resources: Resources.default({}),
   exit: ExitStatus.nullable(),
   error: WireError.nullable(),
   startedAt: z.iso.datetime().nullable(),
@@ -41,6 +46,8 @@ export function newRecord(desired: DesiredPlacement, bootId: string, now: number
     init: null,
     command: null,
     namespaces: [],
+    cgroup: null,
+    resources: {},
     exit: null,
     error: null,
     startedAt: null,

@@ -1,22 +1,19 @@
 /** Spawns a sandbox's shim and waits until the command runs, or until the shim says why it does not. */
-import { openSync } from 'node:fs';
-import { Socket } from 'node:net';
 import type { Native } from '#native/binding.ts';
-import { Fd } from '#native/handles.ts';
-import { encodePlan } from '#native/plan-wire.ts';
+import type { Fd } from '#native/handles.ts';
 import type { Child } from '#native/types.ts';
-import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
+import { NsfleetError } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import type { DesiredPlacement, ExitStatus } from '#shared/sandbox.ts';
+import type { Cgroups } from '../cgroup/hierarchy.ts';
+import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
 import type { Policy } from '../policy/model.ts';
 import { failureError } from './failures.ts';
 import type { KernelFacts } from './kernel-facts.ts';
-import { compileSandboxPlan } from './plan.ts';
+import { launch } from './launch.ts';
 import type { HostRootFacts } from './root-facts.ts';
 import type { ReadyPool } from './ready-pool.ts';
-import { openShimLink } from './shim-link.ts';
-import type { ShimEar, ShimLink, ShimWord } from './shim-link.ts';
-import { allowedSources } from './sources.ts';
+import type { ShimLink, ShimWord } from './shim-link.ts';
 import { volumePaths } from './volumes.ts';
 
 /** A sandbox takes milliseconds; a host that swaps may take seconds. */
@@ -28,7 +25,7 @@ export type ShimEvents = {
   onGone(): void;
 };
 
-export type Started = { shim: Child; link: ShimLink; initPid: number; commandPid: number };
+export type Started = { shim: Child; link: ShimLink; cgroup: SandboxCgroup | null; initPid: number; commandPid: number };
 
 export type RunnerParts = {
   native: Native;
@@ -38,6 +35,7 @@ export type RunnerParts = {
   host: HostRootFacts;
   kernel: KernelFacts;
   policy: Policy;
+  cgroups: Cgroups;
   /** the agent's own ids: what a plain user's sandbox maps */
   owner: { uid: number; gid: number };
   log: Log;
@@ -72,53 +70,21 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
       events.onGone();
     },
   };
-  const { shim, link } = await launch(parts, desired, directory, ear);
+  const { shim, link, cgroup } = await launch(parts, desired, directory, ear);
   const timer = setTimeout(() => {
     running.reject(new NsfleetError('SANDBOX_CREATE_FAILED', { ...context, reason: `not running after ${startTimeoutMs} ms` }));
   }, startTimeoutMs);
   try {
-    return { shim, link, ...(await running.promise) };
+    return { shim, link, cgroup, ...(await running.promise) };
   } catch (error) {
     // Init dies with its shim (PDEATHSIG), and everything in the sandbox with init.
     link.kill();
     link.close();
     await endShim(shim);
+    await cgroup?.remove(endBoundMs);
     throw error;
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/** Gives the plan to a ready shim if there is one that fits, else to a new one. */
-async function launch(
-  { native, program, ready, host, kernel, policy, owner }: RunnerParts,
-  desired: DesiredPlacement,
-  directory: string,
-  ear: ShimEar,
-): Promise<{ shim: Child; link: ShimLink }> {
-  const { name, spec, idRange } = desired;
-  using fds = new DisposableStack();
-  try {
-    const plan = compileSandboxPlan({ ...allowedSources(spec, policy, name), name, idRange, owner, host, kernel });
-    const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
-    const state = fds.use(native.openDir(directory));
-    const waiting = ready.take(plan);
-    const link = waiting === null ? null : await waiting.give(encoded, state, ear);
-    if (waiting !== null && link !== null) return { shim: waiting.shim, link };
-
-    const [ours, theirs] = native.socketpair();
-    fds.use(ours);
-    fds.use(theirs);
-    const nothing = fds.use(new Fd(openSync('/dev/null', 'r+')));
-    const shim = native.spawn({
-      program,
-      args: ['nsfleet-shim', 'run'],
-      fds: [nothing, nothing, nothing, encoded, theirs, state],
-      newSession: true,
-    });
-    return { shim, link: openShimLink(new Socket({ fd: ours.take(), readable: true, writable: true }), ear) };
-  } catch (error) {
-    throw asNsfleetError(error, 'create sandbox', name);
   }
 }
 

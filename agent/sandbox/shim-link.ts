@@ -108,7 +108,7 @@ export function parseWord(line: string): ShimWord | null {
       return Number.isNaN(failure.errnum) || Number.isNaN(failure.op) ? null : { type: 'failed', failure };
     }
     case 'exit': {
-      const exit = words.length === 2 ? exitStatus(number(0), number(1)) : null;
+      const exit = words.length === 2 || words.length === 3 ? exitStatus(number(0), number(1), words.length === 3 ? number(2) : 0) : null;
       return exit === null ? null : { type: 'exit', exit };
     }
     case 'note':

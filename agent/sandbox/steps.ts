@@ -95,6 +95,8 @@ async function create(parts: StepParts, placement: Placement): Promise<void> {
       shim: { pid: started.shim.pid, start: started.shim.startTicks.toString() },
       init: identify(native, started.initPid),
       command: identify(native, started.commandPid),
+      cgroup: started.cgroup?.name ?? null,
+      resources: desired.spec.resources,
       namespaces: readNamespaces(native, [started.initPid, started.commandPid], parts.generationOf),
       startedAt: at(parts),
     });
@@ -114,6 +116,7 @@ async function abandon(starting: ReturnType<typeof startSandbox>, error: unknown
   started.link.kill();
   await endShim(started.shim);
   started.link.close();
+  await started.cgroup?.remove(killBoundMs);
   throw error;
 }
 
@@ -150,7 +153,7 @@ async function end(
   changes: { state: 'stopped' | 'lost'; exit: ExitStatus | null; endedAt: string },
 ): Promise<void> {
   await letGo(placement);
-  change(parts, placement, { ...changes, stopDeadlineMs: null });
+  change(parts, placement, { ...changes, stopDeadlineMs: null, ...(await leaveCgroup(parts, placement)) });
 }
 
 /** The shim is gone without a word; init dies with it (PDEATHSIG), which is made sure of. */
@@ -172,6 +175,7 @@ async function lose(parts: StepParts, placement: Placement): Promise<void> {
 async function killAll(parts: StepParts, placement: Placement): Promise<void> {
   const { native } = parts.runner;
   const { shim, init, desired } = placement.record;
+  if (placement.record.cgroup !== null) parts.runner.cgroups.open(placement.record.cgroup)?.kill();
   if (placement.link !== null) {
     placement.link.kill();
     const bound = deadline(placement.over.promise, killBoundMs, 'kill sandbox', desired.name);
@@ -191,6 +195,7 @@ async function destroy(parts: StepParts, placement: Placement): Promise<void> {
   const { placementId } = placement.record.desired;
   if (placement.record.state !== 'placed' && !isEnded(placement.record.state)) await killAll(parts, placement);
   await letGo(placement);
+  await leaveCgroup(parts, placement);
   await removeTree(parts.files.directoryOf(placementId));
   parts.tombstones.add(placementId);
   placement.record = {
@@ -200,6 +205,15 @@ async function destroy(parts: StepParts, placement: Placement): Promise<void> {
     endedAt: placement.record.endedAt ?? at(parts),
   };
   placement.mustTell = true;
+}
+
+/** Its cgroup goes once nothing runs in it; what was left of it is killed. */
+async function leaveCgroup({ runner, log }: StepParts, { record }: Placement): Promise<Pick<PlacementRecord, 'cgroup'>> {
+  const cgroup = record.cgroup === null ? null : runner.cgroups.open(record.cgroup);
+  if (cgroup !== null && !(await cgroup.remove(killBoundMs))) {
+    log.warn({ cgroup: cgroup.path }, 'a cgroup is in use though its sandbox has ended; the next start of the agent tries again');
+  }
+  return { cgroup: null };
 }
 
 /** What this agent held of a sandbox that has ended. */

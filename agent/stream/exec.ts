@@ -1,4 +1,5 @@
 /** One more process in a running sandbox, with its streams. */
+import type { Fd } from '#native/handles.ts';
 import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
 import type { ExecRequest } from '#shared/messages.ts';
 import type { Link } from '../link.ts';
@@ -39,14 +40,27 @@ export async function startExec(
   });
   const context = { attempted, target: name, fallback: 'EXEC_FAILED', rootIsDirectory: spec.root.type === 'directory' } as const;
   using target = openInit(native, init, name);
+  using cgroup = openCgroup(parts, placement);
   return await serveProcess(parts, link, streamId, {
     mode: 'enter',
     plan,
     targets: [target.pidfd],
+    cgroup: cgroup ?? undefined,
     attempted,
     target: name,
     failure: (failure) => failureError(failure, context),
   });
+}
+
+/** So that its limits are this process's too. A sandbox that was made before there were cgroups has none. */
+function openCgroup({ native, cgroups }: RunnerParts, { record }: Placement): Fd | null {
+  const cgroup = record.cgroup === null ? null : cgroups.open(record.cgroup);
+  if (cgroup === null) return null;
+  try {
+    return native.openDir(cgroup.path);
+  } catch (error) {
+    throw asNsfleetError(error, 'exec in sandbox', record.desired.name);
+  }
 }
 
 function openInit(

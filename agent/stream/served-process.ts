@@ -32,6 +32,8 @@ export type Launch = {
   plan: Plan;
   /** from the shim's descriptor 5 on; they stay the caller's */
   targets: readonly Fd[];
+  /** what it is born in; it stays the caller's */
+  cgroup?: Fd | undefined;
   /** for errors: `exec in sandbox`, and its name */
   attempted: string;
   target: string;
@@ -105,6 +107,7 @@ function start({ native, program }: RunnerParts, launch: Launch, ear: Parameters
       args: ['nsfleet-shim', launch.mode],
       fds: [stdin.read, stdout.write, stderr.write, encoded, theirs, ...launch.targets],
       newSession: true,
+      ...(launch.cgroup === undefined ? {} : { cgroup: launch.cgroup }),
     });
     return {
       child,

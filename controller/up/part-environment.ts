@@ -8,7 +8,7 @@ import type { UpSettings } from './settings.ts';
 const inherited = ['PATH', 'HOME', 'USER', 'LANG', 'TMPDIR', 'NODE_COMPILE_CACHE', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS'];
 /** Settings of controller and agent that `npm start` passes on as they are. */
 const passedOn =
-  /^(XDG_[A-Z_]+|NSFLEET_(LOG_LEVEL|ID_POOL|ALLOW_OLD_NATS|FAULT_POINT|[A-Z_]+_MS|AGENT_LABELS|AGENT_MAX_SANDBOXES|RETENTION_DAYS|LEAK_RULES|AGENT_READY|AGENT_ACTIONS|AGENT_ROOTS|AGENT_POLICY))$/;
+  /^(XDG_[A-Z_]+|NSFLEET_(LOG_LEVEL|ID_POOL|ALLOW_OLD_NATS|FAULT_POINT|[A-Z_]+_MS|AGENT_LABELS|AGENT_MAX_SANDBOXES|RETENTION_DAYS|LEAK_RULES|AGENT_READY|AGENT_CGROUP|AGENT_ACTIONS|AGENT_ROOTS|AGENT_POLICY))$/;
 
 export function baseEnvironment(env: Environment, settings: UpSettings): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(([name]) => inherited.includes(name) || passedOn.test(name));

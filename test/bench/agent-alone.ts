@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { readBootId } from '#agent/fingerprint.ts';
+import { openCgroups } from '#agent/cgroup/hierarchy.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { createPlacements } from '#agent/sandbox/placements.ts';
@@ -31,12 +32,14 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
   const log = createLog('bench', 'warn');
   const host = readHostRootFacts();
   const kernel = readKernelFacts(true);
-  const ready = createReadyPool({ native, program, host, kernel, size: readySandboxes, log });
+  const cgroups = openCgroups('bench', `nsfleet-bench-${process.pid}`);
+  const ready = createReadyPool({ native, program, cgroups, host, kernel, size: readySandboxes, log });
   const placements = createPlacements({
     runner: {
       native,
       program,
       ready,
+      cgroups,
       host,
       policy: policyOf(PolicyFile.parse({ version: 1 }), null, {}, []),
       kernel,
@@ -85,6 +88,7 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
     async [Symbol.asyncDispose]() {
       await placements.close();
       await ready.close();
+      cgroups.close();
       program.close();
     },
   };

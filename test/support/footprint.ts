@@ -1,6 +1,6 @@
 /** What this process, and what it started, occupy on the host right now: the two sides that leaks.ts compares. */
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { ownCgroups } from './own-cgroups.ts';
 import { ownDirectories, sharedMountDirectories, testBase } from './own-directories.ts';
 import { belongingTo, commandOf } from './process-tree.ts';
 import type { Marker } from './process-tree.ts';
@@ -13,7 +13,7 @@ export function footprint(marker: Marker): Footprint {
     processes: processes(marker),
     descriptors: descriptors(),
     mounts: mounts(),
-    cgroups: cgroups(),
+    cgroups: ownCgroups(),
     links: existsSync('/sys/class/net') ? readdirSync('/sys/class/net') : [],
     directories: ownDirectories(),
   };
@@ -59,15 +59,6 @@ function mounts(): string[] {
 
 function lies(mount: string, directory: string): boolean {
   return mount.startsWith(`${directory}/`) || mount.startsWith(`${directory} `);
-}
-
-function cgroups(): string[] {
-  const unified = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) => existsSync(join(path, 'cgroup.procs')));
-  if (unified === undefined) return [];
-  return readdirSync(unified, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => path.includes('nsfleet'));
 }
 
 function link(path: string): string {

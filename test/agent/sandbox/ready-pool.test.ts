@@ -6,6 +6,7 @@ import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
+import { noCgroups, openCgroups } from '#agent/cgroup/hierarchy.ts';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import type { ReadyPool } from '#agent/sandbox/ready-pool.ts';
@@ -24,6 +25,7 @@ import { temporaryDirectories } from '#test/support/dirs.ts';
 import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
+import { cgroupVariable } from '#test/support/own-cgroups.ts';
 import { isAlive, statusField } from '#test/support/shim.ts';
 
 leakCheck();
@@ -31,6 +33,7 @@ const skip = process.getuid?.() === 0 ? false : 'a plain user’s agent keeps no
 const dirs = temporaryDirectories();
 const log = createLog('test', 'silent');
 const kernel = readKernelFacts(true);
+const cgroups = skip === false ? openCgroups('host', cgroupVariable.NSFLEET_AGENT_CGROUP) : noCgroups('a plain user');
 let native: Native;
 let program: Fd;
 before(async () => {
@@ -47,7 +50,7 @@ function readyBelow(pid: number): number[] {
 }
 
 function poolOf(size: number): ReadyPool {
-  return createReadyPool({ native, program, host: readHostRootFacts(), kernel, size, log });
+  return createReadyPool({ native, program, cgroups, host: readHostRootFacts(), kernel, size, log });
 }
 
 let made = 0;
@@ -58,6 +61,7 @@ async function runOne(ready: ReadyPool, command: string[], idRange = range(0)): 
     native,
     program,
     ready,
+    cgroups,
     log,
     host: readHostRootFacts(),
     policy: policyOf(PolicyFile.parse({ version: 1 }), null, {}, []),
@@ -70,10 +74,11 @@ async function runOne(ready: ReadyPool, command: string[], idRange = range(0)): 
   const over = Promise.withResolvers<void>();
   let exit: ExitStatus | null = null;
   const events = { onExit: (told: ExitStatus) => (exit = told), onGone: () => over.resolve() };
-  const { shim, link } = await startSandbox(parts, desired(command, { idRange }), directory, events);
+  const { shim, link, cgroup } = await startSandbox(parts, desired(command, { idRange }), directory, events);
   await over.promise;
   link.close();
   await endShim(shim);
+  await cgroup?.remove(1000);
   return { exit, pid: shim.pid };
 }
 

@@ -1,0 +1,126 @@
+/**
+ * Where this agent's sandboxes have their cgroups: `<cgroup v2>/<parent>/<host id>/<one for each sandbox>`. Of the levels above only the
+ * controllers are handed down; nothing runs there (cgroups(7), "no internal processes").
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { cgroupControllers } from '#shared/cgroup.ts';
+import type { CgroupController } from '#shared/cgroup.ts';
+import { errorText } from '#shared/errors.ts';
+import { rawBytes } from '#shared/raw-text.ts';
+import { parseMountinfo } from '../inventory/mount-table.ts';
+import { SandboxCgroup } from './sandbox-cgroup.ts';
+
+export type Cgroups = {
+  /** why sandboxes cannot be limited by a controller; those that are not named work */
+  readonly lacks: ReadonlyMap<CgroupController, string>;
+  /** A new, empty one, or null: sandboxes get none here. Throws the system's error. */
+  make(): SandboxCgroup | null;
+  /** The one of that name; null where there cannot be any. */
+  open(name: string): SandboxCgroup | null;
+  /** The name of the one that the process is in; null where that is none of these. */
+  nameOf(pid: number): string | null;
+  /** Removes those that no name of `used` is of and nothing runs in; returns the others. */
+  sweep(used: ReadonlySet<string>): string[];
+  /** Removes what is empty of the levels above. */
+  close(): void;
+};
+
+/** It cannot tell whose it is: one that waits ready is nobody's yet, and a cgroup cannot be renamed. */
+const nameBytes = 6;
+const namePattern = /^[0-9a-f]{12}$/;
+
+/** For an agent that may make none, or where the kernel offers none. */
+export function noCgroups(reason: string): Cgroups {
+  return {
+    lacks: new Map(cgroupControllers.map((controller) => [controller, reason])),
+    make: () => null,
+    open: () => null,
+    nameOf: () => null,
+    sweep: () => [],
+    close: () => undefined,
+  };
+}
+
+/** Makes the levels and hands down what controllers there are; never throws. */
+export function openCgroups(hostId: string, parent: string): Cgroups {
+  const mount = findMount();
+  if (mount === null) return noCgroups('cgroup v2 is not mounted: boot with systemd.unified_cgroup_hierarchy=1');
+  const base = join(mount, parent, hostId);
+  try {
+    mkdirSync(base, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    return noCgroups(`no cgroup can be made below ${mount}: ${errorText(error)}`);
+  }
+  const lacks = new Map<CgroupController, string>();
+  for (const controller of cgroupControllers) {
+    const reason = handDown(controller, [mount, dirname(base), base]);
+    if (reason !== null) lacks.set(controller, reason);
+  }
+  return {
+    lacks,
+    make() {
+      const path = join(base, randomBytes(nameBytes).toString('hex'));
+      mkdirSync(path, { mode: 0o755 });
+      return new SandboxCgroup(path);
+    },
+    open: (name) => (namePattern.test(name) ? new SandboxCgroup(join(base, name)) : null),
+    nameOf(pid) {
+      const name = /^0::\/(?:.*\/)?([0-9a-f]{12})$/m.exec(readText(`/proc/${pid}/cgroup`))?.[1];
+      return name !== undefined &&
+        readText(join(base, name, 'cgroup.procs'))
+          .split('\n')
+          .includes(String(pid))
+        ? name
+        : null;
+    },
+    sweep(used) {
+      const names = readdirSync(base).filter((name) => namePattern.test(name));
+      return names.filter((name) => !used.has(name) && !removed(join(base, name)));
+    },
+    close() {
+      if (removed(base)) removed(dirname(base));
+    },
+  };
+}
+
+/** The first mount that shows the whole hierarchy, or all that this cgroup namespace sees of it. */
+function findMount(): string | null {
+  const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo'));
+  const found = mounts.find(({ fsType, root }) => fsType === 'cgroup2' && root === '/');
+  return found === undefined ? null : rawBytes(found.target).toString();
+}
+
+/** Null, or why the lowest level cannot have it. */
+function handDown(controller: CgroupController, levels: readonly string[]): string | null {
+  for (const level of levels) {
+    try {
+      if (!readFileSync(join(level, 'cgroup.controllers'), 'utf8').trim().split(' ').includes(controller)) {
+        return `cgroup v2 has no ${controller} controller at ${level}: it may be bound to cgroup v1`;
+      }
+      writeFileSync(join(level, 'cgroup.subtree_control'), `+${controller}`);
+    } catch (error) {
+      return `${level}: ${errorText(error)}`;
+    }
+  }
+  return null;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** rmdir(2) refuses what holds processes or other cgroups. */
+function removed(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}

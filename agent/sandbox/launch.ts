@@ -1,0 +1,70 @@
+/** From a wish to a shim that has its plan: a ready one where one fits, else a new one. */
+import { openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { Fd } from '#native/handles.ts';
+import { encodePlan } from '#native/plan-wire.ts';
+import type { Child } from '#native/types.ts';
+import { asNsfleetError } from '#shared/errors.ts';
+import type { DesiredPlacement } from '#shared/sandbox.ts';
+import { limitWrites, requireControllers } from '../cgroup/limits.ts';
+import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
+import { compileSandboxPlan } from './plan.ts';
+import type { RunnerParts } from './runner.ts';
+import { openShimLink } from './shim-link.ts';
+import type { ShimEar, ShimLink } from './shim-link.ts';
+import { allowedSources } from './sources.ts';
+
+const removeBoundMs = 1000;
+
+export type Launched = { shim: Child; link: ShimLink; cgroup: SandboxCgroup | null };
+
+/** The limits hold before anything of the sandbox runs. What is thrown is an error of the catalogue, and then nothing is left. */
+export async function launch(parts: RunnerParts, desired: DesiredPlacement, directory: string, ear: ShimEar): Promise<Launched> {
+  const { native, ready, host, kernel, policy, owner } = parts;
+  const { name, spec, idRange } = desired;
+  using fds = new DisposableStack();
+  try {
+    const plan = compileSandboxPlan({ ...allowedSources(spec, policy, name), name, idRange, owner, host, kernel });
+    requireControllers(parts.cgroups.lacks, spec.resources, name);
+    const limits = limitWrites(spec.resources);
+    const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
+    const state = fds.use(native.openDir(directory));
+    const waiting = ready.take(plan);
+    if (waiting !== null) {
+      waiting.cgroup?.limit(limits);
+      const link = await waiting.give(encoded, state, ear);
+      if (link !== null) return { shim: waiting.shim, link, cgroup: waiting.cgroup };
+    }
+    const cgroup = parts.cgroups.make();
+    try {
+      cgroup?.limit(limits);
+      return { ...start(parts, fds, encoded, state, cgroup, ear), cgroup };
+    } catch (error) {
+      await cgroup?.remove(removeBoundMs);
+      throw error;
+    }
+  } catch (error) {
+    throw asNsfleetError(error, 'create sandbox', name);
+  }
+}
+
+function start(
+  { native, program }: RunnerParts,
+  fds: DisposableStack,
+  plan: Fd,
+  state: Fd,
+  cgroup: SandboxCgroup | null,
+  ear: ShimEar,
+): { shim: Child; link: ShimLink } {
+  const [ours, theirs] = native.socketpair();
+  fds.use(ours);
+  fds.use(theirs);
+  const nothing = fds.use(new Fd(openSync('/dev/null', 'r+')));
+  const shim = native.spawn({
+    program,
+    args: ['nsfleet-shim', 'run'],
+    fds: [nothing, nothing, nothing, plan, theirs, state, ...(cgroup === null ? [] : [fds.use(native.openDir(cgroup.path))])],
+    newSession: true,
+  });
+  return { shim, link: openShimLink(new Socket({ fd: ours.take(), readable: true, writable: true }), ear) };
+}
