@@ -18,7 +18,7 @@ type Rule = (spec: SandboxSpec, policy: Policy) => Refusal[];
 /** What a sandbox is made from. A root directory is judged by its real path, which `sandbox/real-root.ts` finds. */
 const onCreation: readonly Rule[] = [root, volumes];
 /** What every process of it shares: asked for each, since the policy may have become narrower after the sandbox was made. */
-const always: readonly Rule[] = [capabilities];
+const always: readonly Rule[] = [capabilities, seccomp];
 
 /** Empty: nothing in it is against the policy. All rules are asked, so that one answer names everything. */
 export function refusals(spec: SandboxSpec, policy: Policy): Refusal[] {
@@ -122,4 +122,10 @@ function capabilities({ capabilities: { add } }: SandboxSpec, policy: Policy): R
   if (refused.length === 0) return [];
   const reason = `this host does not give sandboxes ${refused.join(', ')}`;
   return [{ code: 'POLICY_REFUSED', reason, allow: `capabilities: [${refused.join(', ')}]` }];
+}
+
+/** Without a filter all of the kernel's calls are open to what runs inside, which is what its holes are reached by. */
+function seccomp({ seccomp: { profile } }: SandboxSpec, { seccompNone }: Policy): Refusal[] {
+  if (profile !== 'none' || seccompNone) return [];
+  return [{ code: 'POLICY_REFUSED', reason: 'this host runs nothing without a filter of system calls', allow: 'seccomp: {none: true}' }];
 }

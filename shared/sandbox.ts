@@ -18,6 +18,7 @@ import { NamespaceKey, NamespaceType } from './namespace.ts';
 import { AbsolutePath } from './paths.ts';
 import { SandboxUser, processFields } from './process.ts';
 import { SandboxRoot } from './root.ts';
+import { SandboxSeccomp } from './seccomp.ts';
 import { SignalName } from './signal.ts';
 import { Volumes } from './volume.ts';
 
@@ -87,6 +88,7 @@ export const SandboxSpec = z.strictObject({
     .describe('default: the sandbox’s name'),
   root: SandboxRoot.default({ type: 'host' }),
   volumes: Volumes.default([]).describe('mounted over the root, those of shorter targets first'),
+  seccomp: SandboxSeccomp.default({ profile: 'strict' }),
   constraint: z.string().max(4096).optional().describe('CEL over `host`: host.labels, host.facts, host.name, host.id'),
   logMaxBytes: z.int().min(4096).max(1_073_741_824).default(1_048_576).describe('per stream; at the limit the log is rotated once'),
   resources: Resources.default({}),

@@ -4,8 +4,9 @@ import { exceeds, rlimitNames } from '#shared/process.ts';
 import type { Account, RlimitName, SandboxUser } from '#shared/process.ts';
 import type { SandboxSpec } from '#shared/sandbox.ts';
 import type { KernelFacts } from './kernel-facts.ts';
+import { seccompOperations } from './seccomp/filter.ts';
 
-type Rules = Pick<SandboxSpec, 'rlimits' | 'umask' | 'nice' | 'oomScoreAdj' | 'capabilities'>;
+type Rules = Pick<SandboxSpec, 'rlimits' | 'umask' | 'nice' | 'oomScoreAdj' | 'capabilities' | 'seccomp'>;
 
 /** What needs the host's rights, or would bind the shim too: done from outside, to the process that all others come from. */
 export function processOnHost({ rlimits, nice, oomScoreAdj }: Rules, kernel: KernelFacts): PlanOperation[] {
@@ -22,7 +23,7 @@ export function processOnHost({ rlimits, nice, oomScoreAdj }: Rules, kernel: Ker
 }
 
 /** What holds from here to the end of the process. */
-export function processInside({ rlimits, umask, capabilities }: Rules, user: SandboxUser): PlanOperation[] {
+export function processInside({ rlimits, umask, capabilities, seccomp }: Rules, user: SandboxUser): PlanOperation[] {
   return [
     { op: 'session_keyring', side: 'inner' },
     ...defaultLimits.filter(({ resource }) => rlimits[resource] === undefined),
@@ -35,6 +36,7 @@ export function processInside({ rlimits, umask, capabilities }: Rules, user: San
     ...user.groups.map((group): PlanOperation => ({ op: 'group', side: 'inner', gid: numberOf(group), name: nameOf(group) })),
     { op: 'no_new_privs', side: 'inner' },
     { op: 'drop_capabilities', side: 'inner', keep: [...new Set(capabilities.add)] },
+    ...seccompOperations(seccomp, capabilities.add),
   ];
 }
 

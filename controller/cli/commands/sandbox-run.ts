@@ -32,6 +32,7 @@ export function runCommand(attach: Attach): Command {
     .option('-v, --volume <source:target[:options]>', 'mount a directory or file that the host allows; ro, rw, noexec; may repeat', collect)
     .option('--mount <key=value,...>', 'the same in docker’s long form, also type=tmpfs; may repeat', collect)
     .option('--tmpfs <target[:options]>', 'empty directory in memory: size=64m, mode=1777, exec; may repeat', collect)
+    .option('--seccomp <profile>', 'which system calls it may make: strict, container, none; default: strict')
     .option('--stop-signal <signal>', 'default: TERM')
     .addOption(new Option('-i, --interactive').hideHelp())
     .addOption(new Option('-t, --tty').hideHelp())

@@ -11,6 +11,7 @@ import {
   integerOption,
   labelOptions,
   rlimitOptions,
+  seccompOption,
   signalOption,
   userOption,
 } from './values.ts';
@@ -39,6 +40,7 @@ export type RunOptions = {
   volume?: string[];
   mount?: string[];
   tmpfs?: string[];
+  seccomp?: string;
   stopSignal?: string;
   stopGrace?: string;
   interactive?: boolean;
@@ -69,6 +71,7 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
     ...(options.nice === undefined ? {} : { nice: integerOption('--nice', options.nice) }),
     ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: integerOption('--oom-score-adj', options.oomScoreAdj) }),
     ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
+    ...(options.seccomp === undefined ? {} : { seccomp: seccompOption('--seccomp', options.seccomp) }),
     ...(options.constraint === undefined ? {} : { constraint: options.constraint }),
     ...(options.stopSignal === undefined ? {} : { stopSignal: signalOption('--stop-signal', options.stopSignal) }),
     ...(options.stopGrace === undefined ? {} : { stopGraceMs: durationMs('--stop-grace', options.stopGrace) }),

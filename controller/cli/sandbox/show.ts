@@ -36,6 +36,7 @@ function sandboxFields(sandbox: Sandbox, now: Date): Field[] {
     ['Command', commandText(spec.command)],
     ['Root', rootText(spec.root)],
     ['Volumes', spec.volumes.map(volumeText)],
+    ['Seccomp', spec.seccomp.profile],
     ['Directory', spec.cwd],
     ['User', `${userText(spec.user)}${idRange === null ? '' : `, outside ${idRange.start}–${idRange.start + idRange.count - 1}`}`],
     ['Hostname', spec.hostname ?? sandbox.name],

@@ -5,6 +5,7 @@ import type { Capability } from '#shared/capability.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import { Account, RlimitName, idInsideMax, rlimitNames } from '#shared/process.ts';
 import type { RlimitValue, Rlimits, SandboxUser } from '#shared/process.ts';
+import { SandboxSeccomp, seccompProfiles } from '#shared/seccomp.ts';
 import { parseSignalName } from '#shared/signal.ts';
 import type { SignalName } from '#shared/signal.ts';
 
@@ -23,6 +24,13 @@ export function signalOption(option: string, text: string): SignalName {
   const name = parseSignalName(text);
   if (name === null) throw wrong(option, text, 'a signal of signal(7): TERM, SIGINT, 15 …');
   return name;
+}
+
+/** One of the profiles that there are; the host has the last word. */
+export function seccompOption(option: string, text: string): SandboxSeccomp {
+  const parsed = SandboxSeccomp.safeParse({ profile: text });
+  if (!parsed.success) throw wrong(option, text, `one of ${seccompProfiles.join(', ')}`);
+  return parsed.data;
 }
 
 /** `user[:group]` and further groups, each a name or an id: digits are an id, whatever a passwd in the root calls so. */

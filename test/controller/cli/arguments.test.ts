@@ -33,6 +33,7 @@ test('run: options become the API’s request', () => {
       user: '1000:50',
       root: '/srv/root',
       readOnly: true,
+      seccomp: 'container',
       stopSignal: 'int',
       stopGrace: '500ms',
     },
@@ -55,6 +56,7 @@ test('run: options become the API’s request', () => {
       hostname: 'Web.local',
       root: { type: 'directory', path: '/srv/root', writable: false, upper: { type: 'disk' } },
       volumes: [],
+      seccomp: { profile: 'container' },
       constraint: 'true',
       logMaxBytes: 1_048_576,
       stopSignal: 'SIGINT',
@@ -64,6 +66,7 @@ test('run: options become the API’s request', () => {
   const plain = sandboxRequest(['true'], {}, {});
   assert.deepEqual(plain.spec.root, { type: 'host' });
   assert.deepEqual(plain.spec.user, { uid: 0, gid: 0, groups: [] });
+  assert.deepEqual(plain.spec.seccomp, { profile: 'strict' });
   assert.equal(plain.name, undefined);
 });
 
@@ -79,6 +82,7 @@ test('run: what cannot be read is refused with the option’s name', () => {
     [{ env: ['a-b=c'] }, 'INVALID_INPUT', /spec\.env/],
     [{ label: ['=x'] }, 'USAGE', /--label/],
     [{ label: ['bad key=x'] }, 'INVALID_INPUT', /labels/],
+    [{ seccomp: 'moby' }, 'USAGE', /--seccomp moby: it takes one of strict, container, none/],
     [{ user: 'no name' }, 'USAGE', /--user no name: it takes a name/],
     [{ user: '70000' }, 'USAGE', /--user 70000: it takes .*an id from 0 to 65534/],
     [{ user: '0:99999999' }, 'USAGE', /id from 0 to 65534/],
