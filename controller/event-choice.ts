@@ -1,9 +1,11 @@
 /** Which events are wanted: what a request says, resolved to what the database can ask, and the filter for the rest. */
+import { Seq } from '#shared/event-query.ts';
 import type { Event } from '#shared/resources.ts';
 import { judgeInTime } from './filter/bounded.ts';
 import { compileEventFilter, eventValues } from './filter/nouns.ts';
+import { isoMoment } from './moments.ts';
 import type { EventPage, EventQuery } from './store/events.ts';
-import { readEvents } from './store/events.ts';
+import { numberBefore, readEvents } from './store/events.ts';
 import type { Tx } from './store/client.ts';
 import { findHost } from './store/hosts.ts';
 import { findSandbox } from './store/sandboxes.ts';
@@ -35,6 +37,11 @@ export async function chooseEvents(db: Tx, choice: EventChoice, range: Range = {
     const wanted = (event: Event) => filter.refuse(eventValues(event)) === null;
     return { ...page, events: judgeInTime('FILTER_INVALID', () => page.events.filter(wanted)) };
   };
+}
+
+/** Where to begin: a number as it is, for a moment the number before its first event. */
+export async function sinceNumber(db: Tx, since: string): Promise<string> {
+  return Seq.safeParse(since).success ? since : numberBefore(db, isoMoment(since));
 }
 
 /** Batches that are read for one answer; then it is as short as it is, and `last` says where to go on. */

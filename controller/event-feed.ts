@@ -6,7 +6,7 @@ import type { FollowRequest } from '#shared/sockets.ts';
 import { sleep } from '#shared/async.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Event } from '#shared/resources.ts';
-import { chooseEvents } from './event-choice.ts';
+import { chooseEvents, sinceNumber } from './event-choice.ts';
 import type { ChosenEvents } from './event-choice.ts';
 import { createFollowerFilters } from './filter/followers.ts';
 import type { FollowerFilter } from './filter/followers.ts';
@@ -41,7 +41,7 @@ export function createFollow(store: Store): Follow {
     using filter = text === undefined ? null : filters.use(text);
     const read = await chooseEvents(store.db, choice);
     // With limit 0 all events are looked at and none is shown: `last` is the newest.
-    const from = since ?? (await readEvents(store.db, { since: '0', limit: 0 })).last;
+    const from = since === undefined ? (await readEvents(store.db, { since: '0', limit: 0 })).last : await sinceNumber(store.db, since);
     return await feedEvents(store, read, filter, from, deliver, signal);
   };
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { KeepRequest, KeptName, KeptNamespace, ReapOutcome } from './act.ts';
+import { Seq, Since, Text, TypeList, eventChoice, filter } from './event-query.ts';
 import { HostId } from './host.ts';
 import { ReportedProcess } from './inventory.ts';
 import { Mount, MountQuery } from './mount.ts';
@@ -40,7 +41,6 @@ const Kept = z.object({
 
 export const ErrorBody = z.object({ error: WireError });
 
-const Text = z.string().min(1).max(255);
 const HostParams = z.object({ host: Text.describe('host id or name') });
 const SandboxParams = z.object({ sandbox: Text.describe('sandbox id, unique prefix of 4 or more of it, or name') });
 const page = {
@@ -53,28 +53,8 @@ const wait = {
   waitMs: z.coerce.number().int().min(0).max(waitMaxMs).default(30_000),
 };
 const flag = z.enum(['true', 'false']).default('false');
-const filter = z
-  .string()
-  .min(1)
-  .max(4096)
-  .optional()
-  .describe('CEL over the fields of the noun (docs/filters.md): type == "net" && processes == 0 && age > duration("10m")');
 const NamespaceParams = z.object({ namespace: Text.describe('number, key or inode') });
 const which = { host: Text.optional().describe('host id or name'), type: NamespaceType.optional() };
-export const Seq = z.string().regex(/^[0-9]{1,18}$/, 'a number of an event');
-export const eventChoice = {
-  host: Text.optional().describe('host id or name'),
-  sandbox: Text.optional().describe('id, unique prefix of it, or name'),
-  namespace: z
-    .string()
-    .regex(/^[0-9]{1,18}$/, 'nsfleet’s number of a namespace')
-    .optional(),
-  filter,
-};
-export const TypeList = z
-  .string()
-  .regex(/^[a-z_.-]{1,40}(,[a-z_.-]{1,40}){0,19}$/, 'types, or beginnings of them, with commas between: namespace.,leak.found');
-
 export type Route = {
   method: 'GET' | 'POST' | 'DELETE';
   path: string;
@@ -376,9 +356,9 @@ export const api = {
   eventList: {
     method: 'GET',
     path: '/v1/events',
-    summary: 'Events after a number, oldest first',
+    summary: 'Events after a number, or since a moment, oldest first',
     query: z.object({
-      since: Seq.default('0'),
+      since: Since.default('0'),
       limit: page.limit,
       types: TypeList.optional(),
       ...eventChoice,

@@ -1,7 +1,7 @@
 /** The WebSocket part of the API: paths, first messages, close codes. */
 import { z } from 'zod';
 import { TargetName } from './act.ts';
-import { Seq, TypeList, eventChoice } from './api.ts';
+import { Seq, Since, TypeList, eventChoice } from './event-query.ts';
 import { JoinRequest } from './messages.ts';
 import { WireError } from './sandbox.ts';
 
@@ -20,7 +20,7 @@ export const sockets = {
   /** first message: {"follow": boolean} */
   sandboxLogs: { path: '/v1/sandboxes/:sandbox/logs', summary: 'What its command wrote; ends with its exit status when followed' },
   /** first message: FollowRequest; then text messages of the server only */
-  eventFollow: { path: '/v1/events/follow', summary: 'Events as they happen, from a number on, exactly once and in order' },
+  eventFollow: { path: '/v1/events/follow', summary: 'Events as they happen, from a number or moment on, exactly once and in order' },
 } as const;
 
 /**
@@ -28,7 +28,7 @@ export const sockets = {
  * once and in order. Before it closes for a reason of its own it sends a FollowEnd. Resume after its `last`, else after the last event that came.
  */
 export const FollowRequest = z.strictObject({
-  since: Seq.optional().describe('events after that number; default: those that happen from now on'),
+  since: Since.optional().describe(`${Since.description}; default: those that happen from now on`),
   types: TypeList.optional(),
   ...eventChoice,
 });

@@ -1,15 +1,16 @@
 /** Events: lists of all, and of a host. */
-import { chooseEvents, fillEvents } from '../event-choice.ts';
+import { chooseEvents, fillEvents, sinceNumber } from '../event-choice.ts';
 import type { Tx } from '../store/client.ts';
 import { numberCursor } from '../store/cursor.ts';
 import { findHost } from '../store/hosts.ts';
-import { isoMoment } from './moments.ts';
+import { isoMoment } from '../moments.ts';
 import type { Answers } from './routes.ts';
 
 export function createEventAnswers(db: Tx): Pick<Answers, 'eventList' | 'hostTimeline'> {
   return {
     async eventList({ query, signal }) {
-      const { events, last } = await fillEvents(await chooseEvents(db, query), query.since, query.limit, signal);
+      const read = await chooseEvents(db, query);
+      const { events, last } = await fillEvents(read, await sinceNumber(db, query.since), query.limit, signal);
       return { events, last };
     },
     async hostTimeline({ params, query, signal }) {

@@ -14,7 +14,7 @@ import { listNamespaces } from '../store/namespace-list.ts';
 import type { NamespaceQuery } from '../store/namespace-list.ts';
 import { findNamespace } from '../store/namespaces.ts';
 import { why } from '../why.ts';
-import { isoMoment } from './moments.ts';
+import { isoMoment } from '../moments.ts';
 import type { Answers } from './routes.ts';
 import { scanHosts } from './scan-hosts.ts';
 

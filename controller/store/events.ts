@@ -62,6 +62,18 @@ export type EventQuery = {
 /** `last`: all events up to that number were looked at; read on from there. `atEnd`: it was the newest. */
 export type EventPage = { events: Event[]; last: string; atEnd: boolean };
 
+/** The number before that of the first event at a moment or later (RFC 3339); where there is none yet, that of the newest. */
+export async function numberBefore(tx: Tx, moment: string): Promise<string> {
+  const [row] = await rowsOf<{ seq: string }>(
+    tx,
+    'find the events of a moment',
+    sql`select coalesce(
+        (select greatest(e.seq - 1, d.seq) from events e, events_dropped d where e.at >= ${moment}::timestamptz order by e.seq limit 1),
+        (select seq from events order by seq desc limit 1), (select seq from events_dropped))::text as seq`,
+  );
+  return row?.seq ?? '0';
+}
+
 /** Of types alone no index knows: a statement looks at so many events, which takes a fraction of a second, and the caller goes on. */
 const lookedAtMax = 200_000;
 

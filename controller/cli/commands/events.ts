@@ -8,7 +8,10 @@ import { collect } from './repeat.ts';
 export function eventsCommand(attach: Attach): Command {
   const events = new Command('events')
     .description('what happened in the fleet, oldest first')
-    .option('--since <number>', 'events after this number (column SEQ); default: all, with --follow those from now on')
+    .option(
+      '--since <number|time>',
+      'events after this number (column SEQ), or of this time and later: 2026-11-20T14:00, 10m; default: all, with --follow those from now on',
+    )
     .option('-f, --follow', 'go on with new ones; with --json a line each. Where the connection breaks, it goes on where it broke')
     .option(
       '-t, --type <type>',
@@ -24,6 +27,7 @@ export function eventsCommand(attach: Attach): Command {
       examples(
         'nsfleet events --type leak.',
         'nsfleet events --follow --host web-1',
+        'nsfleet events --since 10m --type namespace.',
         'nsfleet events --follow --since 4711 --json',
         `nsfleet events --filter 'type == "namespace.gone" && detail.type == "net"'`,
       ),

@@ -1,10 +1,10 @@
 /** `nsfleet events`. */
 import type { FollowRequest } from '#shared/sockets.ts';
 import type { Client } from '#shared/client.ts';
-import { NsfleetError } from '#shared/errors.ts';
 import type { Event } from '#shared/resources.ts';
 import { connect } from '../connection.ts';
 import { hostNames } from '../host/list.ts';
+import { momentOption } from '../moments.ts';
 import { printJson, printJsonLine } from '../output/json.ts';
 import { printTable } from '../output/table.ts';
 import type { Session } from '../session.ts';
@@ -25,12 +25,10 @@ type Choice = Omit<FollowRequest, 'since'>;
 
 const pageSize = 1000;
 
-/** Prints the events after a number; with `follow` never returns by itself. */
+/** Prints the events after a number or since a moment; with `follow` never returns by itself. */
 export async function printEvents(session: Session, options: EventOptions): Promise<number> {
-  const { since, host, sandbox, ns: namespace, filter } = options;
-  if (since !== undefined && !/^[0-9]{1,18}$/.test(since)) {
-    throw new NsfleetError('USAGE', { attempted: 'list events after', target: since, reason: 'not the number of an event' });
-  }
+  const { host, sandbox, ns: namespace, filter } = options;
+  const since = options.since === undefined ? undefined : sinceOption(options.since, session.now());
   const types = options.type?.join(',');
   const choice = Object.fromEntries(
     Object.entries({ types, host, sandbox, namespace, filter }).filter(([, value]) => value !== undefined),
@@ -42,6 +40,11 @@ export async function printEvents(session: Session, options: EventOptions): Prom
   if (session.json) printJson(session, { events });
   else printTable(session, eventColumns(await hostNames(client)), events, { cut: false });
   return 0;
+}
+
+/** A number as it is; a moment becomes one of UTC, so that it stays the same where a connection breaks before the first event. */
+function sinceOption(text: string, now: Date): string {
+  return /^[0-9]{1,18}$/.test(text) ? text : momentOption('--since', text, now);
 }
 
 async function follow(session: Session, client: Client, choice: Choice, since: string | undefined): Promise<never> {

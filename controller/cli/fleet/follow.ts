@@ -19,7 +19,7 @@ const messageMaxBytes = 16 * 1024 * 1024;
 /** The server pings every 15 s. What is silent for three of them is a black hole, which closes no socket. */
 const silentMaxMs = 45_000;
 
-/** Calls `print` for every event after `since`, once and in order. Ends only by throwing: what the server refuses for good. */
+/** Calls `print` for every event after `since`, a number or a moment, once and in order. Ends only by throwing: what the server refuses for good. */
 export async function followEvents(
   session: Session,
   choice: Omit<FollowRequest, 'since'>,
@@ -27,23 +27,25 @@ export async function followEvents(
   print: (event: Event) => void,
 ): Promise<never> {
   const tell = (text: string): void => void session.stderr.write(`warning: ${printable(text)}\n`);
-  let last = since;
+  /** Null until one came: then what was asked at first is asked again. */
+  let last: string | null = null;
+  const place = () => (last === null ? 'as at first' : `after event ${last}`);
   let state: 'new' | 'open' | 'lost' = 'new';
   for (let attempt = 0; ; attempt += 1) {
     try {
       // Asked each time: a stack that was started again has another address.
-      const stream = await openEvents(connect(session), { ...choice, since: last }, session.stdout, (event) => {
-        if (BigInt(event.seq) <= BigInt(last)) return;
+      const stream = await openEvents(connect(session), { ...choice, since: last ?? since }, session.stdout, (event) => {
+        if (last !== null && BigInt(event.seq) <= BigInt(last)) return;
         print(event);
         last = event.seq;
         attempt = 0;
       });
-      if (state === 'lost') tell(`connected again, after event ${last}`);
+      if (state === 'lost') tell(`connected again, ${place()}`);
       state = 'open';
       await stream.over;
     } catch (error) {
       if (state === 'new' || !mayReconnect(error)) throw error;
-      if (state === 'open') tell(`the connection was lost (${error.reason}): reconnecting, to go on after event ${last}`);
+      if (state === 'open') tell(`the connection was lost (${error.reason}): reconnecting, to go on ${place()}`);
       state = 'lost';
       await pause(attempt);
     }

@@ -19,6 +19,7 @@ before(async () => {
 beforeEach(() => {
   fleet.asked.length = 0;
   fleet.events.length = 0;
+  fleet.followed.length = 0;
 });
 const run = (...argv: string[]) => cli(dirs.env, ...argv);
 const lines = (text: string) => text.split('\n').slice(0, -1);
@@ -65,6 +66,52 @@ test('events in words: of each type what happened', async () => {
   await run('events', '--type', 'leak.,namespace.', '--type', 'host.', '--host', 'web-1', '--ns', '5', '--filter', 'seq > 1');
   const { types, host, namespace, filter } = asked('eventList').at(-1) ?? {};
   assert.deepEqual([types, host, namespace, filter], ['leak.,namespace.,host.', 'web-1', '5', 'seq > 1']);
+});
+
+test('events --since takes what ns ls --at does, and durations; a number stays what it is', async () => {
+  const since = async (text: string) => {
+    await run('events', '--since', text);
+    return asked('eventList')[0]?.['since'];
+  };
+  for (const [text, sent] of [
+    ['10m', '2026-11-23T11:53:00.000Z'],
+    ['-1h30m', '2026-11-23T10:33:00.000Z'],
+    ['2026-11-20T14:00Z', '2026-11-20T14:00:00.000Z'],
+    ['2026', '2026'],
+  ] as const) {
+    fleet.asked.length = 0;
+    assert.equal(await since(text), sent, text);
+  }
+  for (const text of ['soon', '10 parsecs', '2027-01-01T00:00Z']) assert.equal((await run('events', '--since', text)).code, 2, text);
+});
+
+test('events --follow --since a moment: after a break before the first event it begins there again, later behind the last one', async () => {
+  const { child, ended } = cliProcess(dirs.env, 'events', '--follow', '--json', '--since', '2026-11-20T14:00Z');
+  fileResources.defer(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  let said = '';
+  child.stdout.on('data', (text: string) => (said += text));
+  const until = async (what: string, holds: () => boolean) => {
+    for (const end = Date.now() + 20_000; !holds(); await new Promise((resolve) => setTimeout(resolve, 10)))
+      assert.ok(Date.now() < end, what);
+  };
+  const followed = () => fleet.followed.map((request) => request.since);
+  await until('it follows', () => followed().length === 1);
+  fleet.events.push(eventFixture({ seq: '1', at: '2026-11-20T13:59:59.999Z' }), eventFixture({ seq: '2', at: '2026-11-20T14:00:00.000Z' }));
+  fleet.cut();
+  await until('the first', () => lines(said).length === 1);
+  fleet.events.push(eventFixture({ seq: '3' }));
+  fleet.cut();
+  await until('the second', () => lines(said).length === 2);
+  child.kill('SIGTERM');
+  await ended;
+  assert.deepEqual(
+    lines(said).map((line) => (JSON.parse(line) as Event).seq),
+    ['2', '3'],
+  );
+  assert.deepEqual(followed(), ['2026-11-20T14:00:00.000Z', '2026-11-20T14:00:00.000Z', '2']);
 });
 
 test('host timeline and ns history: whole over pages, a day by default', async () => {

@@ -13,6 +13,7 @@ import { stackFile } from '#shared/config.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import { createLog } from '#shared/log.ts';
 import type { Event, FleetStatus, Host, Namespace } from '#shared/resources.ts';
+import type { FollowRequest } from '#shared/sockets.ts';
 import type { TestDirectories } from '#test/support/dirs.ts';
 import { bootId, hostFixture, namespaceFixture } from './fixtures.ts';
 import { createLocalSandboxes } from './local-sandboxes.ts';
@@ -30,6 +31,8 @@ export type Fleet = AsyncDisposable & {
   sandboxes: LocalSandboxes;
   /** Names and queries of the requests, in order. */
   asked: { name: string; query: unknown }[];
+  /** What followers asked first, in order. */
+  followed: FollowRequest[];
   /** Cuts every connection, as a controller that dies does. */
   cut: () => void;
   /** Hosts that do not answer a scan. */
@@ -53,14 +56,17 @@ export async function startFleet(dirs: TestDirectories): Promise<Fleet> {
     status: statusFixture(),
     sandboxes,
     asked: [],
+    followed: [],
     stale: [],
     answers: {},
   };
   const app = await createServer({
     answers: recorded(answersOf(fleet), fleet),
     streams: { exec: sandboxes.exec, join: sandboxes.join, logs: sandboxes.logs },
-    follow: async ({ since = '0' }, deliver, signal) => {
-      const after = fleet.events.filter((event) => BigInt(event.seq) > BigInt(since));
+    follow: async (request, deliver, signal) => {
+      const { since = '0' } = request;
+      fleet.followed.push(request);
+      const after = fleet.events.filter(isAfter(since));
       await deliver(after, after.at(-1)?.seq ?? since);
       return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
     },
@@ -142,8 +148,8 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
     hostTimeline: async () => missing('NOT_FOUND', 'route', 'hostTimeline'),
     leakList: async () => missing('NOT_FOUND', 'route', 'leakList'),
     eventList: async ({ query }) => ({
-      events: fleet.events.filter((event) => BigInt(event.seq) > BigInt(query.since)),
-      last: query.since,
+      events: fleet.events.filter(isAfter(query.since)),
+      last: fleet.events.at(-1)?.seq ?? '0',
     }),
   };
 }
@@ -176,4 +182,9 @@ function statusFixture(): FleetStatus {
     namespaces: { mnt: 1, cgroup: 1, uts: 1, ipc: 1, user: 1, pid: 1, net: 1, time: 1 },
     sandboxes: { running: 2, removed: 7 },
   };
+}
+
+/** A number or a moment. */
+function isAfter(since: string): (event: Event) => boolean {
+  return /^[0-9]+$/.test(since) ? ({ seq }) => BigInt(seq) > BigInt(since) : ({ at }) => at >= since;
 }

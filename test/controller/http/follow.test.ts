@@ -17,6 +17,7 @@ import type { Event } from '#shared/resources.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
+import { select } from '../store/fixture.ts';
 import { startTestController, testLog } from '../running.ts';
 import type { TestController } from '../running.ts';
 
@@ -120,6 +121,14 @@ test('from now on, of chosen types, hosts and by filter; what is asked wrongly i
     ['a.one', 'a.two', 'b.one'].map((type, at) => ({ type, detail: { at } })),
   );
   assert.deepEqual(await types({ since: '0', types: 'a.' }, 2), ['a.one 0', 'a.two 1']);
+  await select(store, `update events set at = at - interval '1 hour' where type = 'a.one'`);
+  assert.deepEqual(await types({ since: '-10m', types: 'a.' }, 1), ['a.two 1'], 'since a moment');
+  const { events, last } = await controller.client.call('eventList', { query: { since: '-10m', types: 'a.,b.' } });
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['a.two', 'b.one'],
+  );
+  assert.deepEqual((await controller.client.call('eventList', { query: { since: last } })).events, []);
   assert.deepEqual(await types({ since: '0', filter: 'detail.at > 0 && type.endsWith(".one")' }, 1), ['b.one 2']);
   const later = types({}, 1);
   await sleep(300);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openStore, transact } from '#controller/store/client.ts';
-import { appendEvents, readEvents } from '#controller/store/events.ts';
+import { appendEvents, numberBefore, readEvents } from '#controller/store/events.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { freshStore, log, select } from './fixture.ts';
 
@@ -106,4 +106,27 @@ test('of types alone a bounded number is looked at, and `last` says so; no event
   }
   assert.deepEqual(found, ['rare.first', 'rare.last']);
   assert.deepEqual(reached, ['200000', '400000', '450001']);
+});
+
+test('a moment is the number before its first event; what was dropped is passed over, what is to come begins behind the newest', async () => {
+  await using fresh = await freshStore();
+  const { store } = fresh;
+  const before = (time: string) => numberBefore(store.db, `2026-11-20T${time}Z`);
+  assert.equal(await before('00:00'), '0', 'nothing has happened yet');
+  const write = (seq: number, time: string) =>
+    select(store, `insert into events (seq, at, type, detail) values (${seq}, '2026-11-20T${time}Z', 'test', '{}')`);
+  await write(3, '10:00');
+  await write(4, '11:00');
+  // The clock was set back: what has a larger number is given, too, whatever its time says.
+  await write(5, '10:30');
+  await write(8, '12:00');
+  const moments = ['09:00', '10:00', '10:00:00.001', '11:00', '11:30', '12:00', '12:00:00.001'];
+  assert.deepEqual(await Promise.all(moments.map(before)), ['2', '2', '3', '3', '7', '7', '8']);
+  await select(store, 'delete from events where seq < 5');
+  await select(store, 'update events_dropped set seq = 4');
+  assert.equal(await before('09:00'), '4');
+  assert.equal((await readEvents(store.db, { since: '4', limit: 10 })).events.length, 2, 'which is not expired');
+  await select(store, 'delete from events');
+  await select(store, 'update events_dropped set seq = 8');
+  assert.equal(await before('09:00'), '8');
 });
