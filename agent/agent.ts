@@ -115,7 +115,14 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   const kernel = readKernelFacts(facts.privileged);
   const cgroups = facts.privileged ? openCgroups(hostId, settings.cgroupParent) : noCgroups('the agent runs as a plain user');
   const ready = createReadyPool({ native, program, cgroups, host, kernel, size: facts.privileged ? settings.readySandboxes : 0, log });
-  const runner = { native, program, ready, host, kernel, policy: settings.policy, cgroups, owner, log };
+  const joins = {
+    initOf(name: string) {
+      for (const { record } of placements.all()) if (record.desired.name === name && record.state === 'running') return record.init;
+      return null;
+    },
+    model: () => watch.scanNow(),
+  };
+  const runner = { native, program, ready, host, kernel, policy: settings.policy, cgroups, owner, joins, log };
   const placementsParts = {
     runner,
     files,

@@ -5,8 +5,10 @@
 import type { HostAction } from '#shared/act.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { ErrorCode } from '#shared/errors.ts';
+import { namespaceTypes } from '#shared/namespace.ts';
 import { isWithin } from '#shared/paths.ts';
 import type { SandboxSpec } from '#shared/sandbox.ts';
+import { choiceOf, sourceText } from '#shared/sandbox-namespaces.ts';
 import type { Volume } from '#shared/volume.ts';
 import type { Policy } from './policy/model.ts';
 
@@ -18,7 +20,7 @@ type Rule = (spec: SandboxSpec, policy: Policy) => Refusal[];
 /** What a sandbox is made from. A root directory is judged by its real path, which `sandbox/real-root.ts` finds. */
 const onCreation: readonly Rule[] = [root, volumes];
 /** What every process of it shares: asked for each, since the policy may have become narrower after the sandbox was made. */
-const always: readonly Rule[] = [capabilities, seccomp];
+const always: readonly Rule[] = [namespaces, idMaps, capabilities, seccomp];
 
 /** Empty: nothing in it is against the policy. All rules are asked, so that one answer names everything. */
 export function refusals(spec: SandboxSpec, policy: Policy): Refusal[] {
@@ -128,4 +130,28 @@ function capabilities({ capabilities: { add } }: SandboxSpec, policy: Policy): R
 function seccomp({ seccomp: { profile } }: SandboxSpec, { seccompNone }: Policy): Refusal[] {
   if (profile !== 'none' || seccompNone) return [];
   return [{ code: 'POLICY_REFUSED', reason: 'this host runs nothing without a filter of system calls', allow: 'seccomp: {none: true}' }];
+}
+
+function namespaces({ namespaces: asked }: SandboxSpec, policy: Policy): Refusal[] {
+  return namespaceTypes.flatMap((type): Refusal[] => {
+    const choice = choiceOf(asked, type);
+    if (choice.from === 'new') return [];
+    const refuse = (allow: string): Refusal[] => [
+      { code: 'POLICY_REFUSED', reason: `this host does not let sandboxes have the ${type} namespace of ${sourceText(choice)}`, allow },
+    ];
+    if (choice.from === 'host') return policy.hostNamespaces.has(type) ? [] : refuse(`hostNamespaces: [${type}]`);
+    const kind = choice.from === 'sandbox' ? 'sandbox' : 'other';
+    return policy.joins[kind].has(type) ? [] : refuse(`joins.${kind}: [${type}]`);
+  });
+}
+
+function idMaps({ idMaps: asked }: SandboxSpec, policy: Policy): Refusal[] {
+  if (asked === undefined) return [];
+  return [...asked.uid, ...asked.gid]
+    .filter(({ outside, count }) => !policy.idMaps.some((one) => outside >= one.start && outside + count <= one.start + one.count))
+    .map(({ outside, count }) => ({
+      code: 'POLICY_REFUSED',
+      reason: `ids ${outside} to ${outside + count - 1} of this host are not for maps`,
+      allow: `idMaps: [{start: ${outside}, count: ${count}}]`,
+    }));
 }

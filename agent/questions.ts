@@ -12,9 +12,8 @@ import type { Link } from './link.ts';
 import type { Actions } from './namespaces/actions.ts';
 import type { Placement } from './sandbox/placement.ts';
 import type { Placements } from './sandbox/placements.ts';
-import { compileSandboxPlan } from './sandbox/plan.ts';
+import { judgedPlan } from './sandbox/judged-plan.ts';
 import type { RunnerParts } from './sandbox/runner.ts';
-import { allowedSources } from './sandbox/sources.ts';
 import { startExec } from './stream/exec.ts';
 import type { OpenStream } from './stream/served-process.ts';
 import { startLogs } from './stream/logs.ts';
@@ -59,8 +58,8 @@ export function createQuestions(parts: QuestionParts): Questions {
       }
       case 'plan': {
         const { spec, name, idRange } = question;
-        const { host, kernel, owner, policy } = parts.runner;
-        const plan = compileSandboxPlan({ ...allowedSources(spec, policy, name), name, idRange, owner, host, kernel });
+        using judged = await judgedPlan(parts.runner, { spec, name, idRange });
+        const { plan } = judged;
         return { plan, lines: formatPlan(plan).trimEnd().split('\n') };
       }
       case 'mounts':

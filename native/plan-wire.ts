@@ -61,6 +61,7 @@ const opNumbers: Record<PlanOperationName, number> = {
   oom_score_adj: 34,
   user: 35,
   group: 36,
+  time_offsets: 37,
 };
 
 /** enum plan_flag */
@@ -188,6 +189,8 @@ function fieldsOf(operation: PlanOperation): Fields {
       return { strings: [operation.profile, Buffer.from(operation.program, 'base64')] };
     case 'umask':
       return { mode: operation.mask };
+    case 'time_offsets':
+      return { strings: [offsetLine('monotonic', operation.monotonicMs) + offsetLine('boottime', operation.boottimeMs)] };
     case 'propagation':
     case 'pivot_root':
     case 'loopback_up':
@@ -195,6 +198,12 @@ function fieldsOf(operation: PlanOperation): Fields {
     case 'session_keyring':
       return {};
   }
+}
+
+/** As /proc/<pid>/timens_offsets takes it; nanoseconds are never negative there. */
+function offsetLine(clock: string, ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  return `${clock} ${seconds} ${(ms - seconds * 1000) * 1_000_000}\n`;
 }
 
 /** Of one UTF-16 unit. */
@@ -287,9 +296,14 @@ export function encodePlan(plan: Plan): Uint8Array {
   wire.u64(plan.log.maxBytes);
   wire.u32(plan.exec.uid ?? noId);
   wire.u32(plan.exec.gid ?? noId);
-  for (const count of [plan.idMaps.uid, plan.idMaps.gid, plan.operations, plan.exec.argv, env]) wire.u16(count.length);
-  wire.u16(0);
+  for (const count of [plan.idMaps.uid, plan.idMaps.gid, plan.operations, plan.exec.argv, env, plan.joins]) wire.u16(count.length);
   for (const map of [...plan.idMaps.uid, ...plan.idMaps.gid]) encodeMap(wire, map);
+  for (const { type, id, inode } of plan.joins) {
+    wire.u32(cloneFlags[type]);
+    wire.u32(0);
+    wire.u64(BigInt(id ?? 0));
+    wire.u64(inode);
+  }
   for (const operation of plan.operations) encodeOperation(wire, operation);
   for (const word of plan.exec.argv) wire.string(word);
   for (const [name, value] of env) wire.string(`${name}=${value}`);

@@ -3,8 +3,9 @@
  * One buffer, little-endian, unaligned, at most PLAN_SIZE_MAX bytes:
  *   header   magic u32 · version u32 · length u32 (of the whole buffer) · kind u8 · setgroups_deny u8 · 0 u16
  *            namespaces u32 (clone flags) · log_bytes_max u64 · uid u32 · gid u32
- *            uid maps u16 · gid maps u16 · operations u16 · argv u16 · env u16 · 0 u16
+ *            uid maps u16 · gid maps u16 · operations u16 · argv u16 · env u16 · joins u16
  *   maps     inside u32 · outside u32 · count u32            (uid maps, then gid maps)
+ *   joins    clone flag u32 · 0 u32 · id u64 (0: the kernel has none) · inode u64, in the order in which their descriptors come
  *   op       op u16 · side u8 · strings u8 · flags u32 · slot i32 · mode u32 · uid u32 · gid u32 · a u64 · b u64, then its strings
  *   strings  length u32 · bytes (no NUL among them, but for a filter's program) · NUL
  *   tail     argv strings · env strings · cwd string; the buffer ends there exactly
@@ -20,6 +21,8 @@
 #define PLAN_SIZE_MAX (1024u * 1024u)
 #define PLAN_OPS_MAX 256u
 #define PLAN_MAPS_MAX 8u
+#define PLAN_JOINS_MAX 8u    /* of each type one */
+#define PLAN_NAMESPACES 0x7e020080u /* every CLONE_NEW… */
 #define PLAN_ARGS_MAX 4096u  /* of argv and of env, each */
 #define PLAN_SLOTS_MAX 64u   /* below the kernel's 253 descriptors a message */
 #define PLAN_STRINGS_MAX 3u
@@ -33,7 +36,8 @@ enum plan_op_type {
     OP_TREE = 1, OP_OVERLAY, OP_STATE_MKDIR, OP_PROPAGATION, OP_ROOT, OP_TMPFS, OP_ATTACH, OP_PROC, OP_DEVPTS, OP_MQUEUE,
     OP_MKDIR, OP_SYMLINK, OP_FILE, OP_MASK, OP_READONLY, OP_PIVOT_ROOT, OP_REMOUNT_READONLY, OP_HOSTNAME, OP_DOMAINNAME,
     OP_LOOPBACK_UP, OP_UNSHARE, OP_SYSCTL, OP_DUMPABLE, OP_NO_NEW_PRIVS, OP_DROP_CAPABILITIES, OP_SESSION_KEYRING,
-    OP_RLIMIT, OP_UMASK, OP_SECCOMP, OP_LOWER, OP_SYSFS, OP_RAISE_RLIMIT, OP_NICE, OP_OOM_SCORE_ADJ, OP_USER, OP_GROUP, OP_COUNT
+    OP_RLIMIT, OP_UMASK, OP_SECCOMP, OP_LOWER, OP_SYSFS, OP_RAISE_RLIMIT, OP_NICE, OP_OOM_SCORE_ADJ, OP_USER, OP_GROUP, OP_TIME_OFFSETS,
+    OP_COUNT
 };
 
 enum plan_flag {
@@ -67,6 +71,11 @@ struct plan_op {
     uint8_t done; /* not of the wire: made beforehand, see shim/prepare.c */
 };
 
+struct plan_join {
+    uint32_t flag;
+    uint64_t id, inode;
+};
+
 struct plan_map {
     uint32_t inside, outside, count;
 };
@@ -76,8 +85,9 @@ struct plan {
     uint32_t namespaces;
     uint64_t log_bytes_max;
     uint32_t uid, gid;
-    uint16_t uid_maps, gid_maps, ops, argc, envc;
+    uint16_t uid_maps, gid_maps, ops, argc, envc, joins;
     struct plan_map uid_map[PLAN_MAPS_MAX], gid_map[PLAN_MAPS_MAX];
+    struct plan_join join[PLAN_JOINS_MAX];
     struct plan_op op[PLAN_OPS_MAX];
     const char *argv[PLAN_ARGS_MAX + 1];
     const char *envp[PLAN_ARGS_MAX + 1];
@@ -90,6 +100,9 @@ int plan_decode(const void *buf, size_t len, struct plan *plan);
 
 /* "mkdir" for OP_MKDIR; "unknown" for what is none. */
 const char *plan_op_name(unsigned op);
+
+/* The first operation of a type, or NULL. */
+const struct plan_op *plan_find(const struct plan *plan, unsigned op);
 
 /* The host's id for an id of the sandbox; PLAN_NO_ID if it has none. */
 uint32_t plan_outside_id(const struct plan_map *map, unsigned maps, uint32_t inside);

@@ -143,6 +143,11 @@ const entries = {
     exit: exitCodes.notStarted,
     remedy: 'name a user and groups of the root’s own /etc/passwd and /etc/group, or give their ids in numbers',
   },
+  JOIN_REFUSED: {
+    http: 422,
+    exit: exitCodes.notStarted,
+    remedy: 'the reason names what must be joined together: see `nsfleet sandbox run --help`, namespaces',
+  },
   CWD_REFUSED: { http: 422, exit: exitCodes.notStarted, remedy: 'give a directory that exists inside the sandbox’s root' },
   ID_RANGE_REFUSED: {
     http: 422,

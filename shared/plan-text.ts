@@ -16,6 +16,7 @@ export function formatPlan(plan: Plan): string {
   const width = Math.max(...plan.operations.map(({ op }) => op.length), 0);
   return [
     `namespaces  ${plan.namespaces.join(' ')}`,
+    ...plan.joins.map(({ type, id, inode }) => `joins       ${type} ${id === null ? `inode ${inode}` : `id ${id}`}`),
     `uid map     ${plan.idMaps.uid.map(formatMap).join(', ')}`,
     `gid map     ${plan.idMaps.gid.map(formatMap).join(', ')}${plan.setgroupsDeny ? ', setgroups denied' : ''}`,
     ...plan.operations.map((operation, index) =>
@@ -117,6 +118,8 @@ function formatSubject(operation: PlanOperation): string {
       return operation.keep.length === 0 ? '' : `but ${operation.keep.join(' ')}`;
     case 'umask':
       return octal(operation.mask);
+    case 'time_offsets':
+      return `monotonic ${operation.monotonicMs} ms boottime ${operation.boottimeMs} ms`;
     case 'propagation':
     case 'pivot_root':
     case 'loopback_up':

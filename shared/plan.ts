@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { Capability } from './capability.ts';
 import { NamespaceType } from './namespace.ts';
 import { AccountName, RlimitName, RlimitValue } from './process.ts';
+import { TimeOffsets } from './sandbox-namespaces.ts';
 
 /** The shim's limits (native/plan.h), and the kernel's: 4,096 instructions a filter. */
 export const planLimits = { operations: 256, slots: 64, maps: 8, lowers: 128, sizeBytes: 1_048_576, filterBytes: 32_768 } as const;
@@ -189,6 +190,9 @@ const operations = [
     .describe('one more group of the command, by its id or by its name in the root’s /etc/group'),
   z.strictObject({ op: z.literal('umask'), side: inner, mask: z.int().min(0).max(0o777) }).describe('umask(2)'),
   z
+    .strictObject({ op: z.literal('time_offsets'), side: inner, ...TimeOffsets.shape })
+    .describe('makes a time namespace, sets its clocks and goes in: time_namespaces(7)'),
+  z
     .strictObject({
       op: z.literal('seccomp'),
       side: inner,
@@ -214,10 +218,23 @@ export const PlanIdMap = z.strictObject({
 });
 export type PlanIdMap = z.infer<typeof PlanIdMap>;
 
+/** A namespace that is there already. Its descriptor travels beside the plan, and the shim joins it only if it is this one. */
+export const PlanJoin = z.strictObject({
+  type: NamespaceType,
+  id: z
+    .string()
+    .regex(/^[0-9]{1,20}$/)
+    .nullable()
+    .describe('the kernel’s; null: it has none'),
+  inode: z.int().positive(),
+});
+export type PlanJoin = z.infer<typeof PlanJoin>;
+
 export const Plan = z.strictObject({
   version: z.literal(1),
   kind: z.enum(['run', 'enter']).describe('run: a new sandbox; enter: one more process in a running one'),
-  namespaces: z.array(NamespaceType).max(8).describe('run: made new; enter: joined'),
+  namespaces: z.array(NamespaceType).max(8).describe('run: made new; enter: those of the sandbox that are joined'),
+  joins: z.array(PlanJoin).max(8).default([]).describe('joined one by one, in this order, before any is made'),
   idMaps: z.strictObject({ uid: z.array(PlanIdMap).min(1).max(planLimits.maps), gid: z.array(PlanIdMap).min(1).max(planLimits.maps) }),
   setgroupsDeny: z.boolean().describe('a plain user may map a group only without setgroups(2)'),
   log: z.strictObject({ maxBytes: z.int().positive().describe('per stream; then it is rotated once') }),

@@ -19,6 +19,7 @@ import { AbsolutePath } from './paths.ts';
 import { SandboxUser, processFields } from './process.ts';
 import { SandboxRoot } from './root.ts';
 import { SandboxSeccomp } from './seccomp.ts';
+import { SandboxNamespaces, TimeOffsets, contradictions } from './sandbox-namespaces.ts';
 import { SignalName } from './signal.ts';
 import { Volumes } from './volume.ts';
 
@@ -72,8 +73,18 @@ export const Command = z
   .refine((argv) => argv[0] !== '', 'argv[0] is empty')
   .describe('argv');
 
+const hostId = z.int().min(0).max(0xffff_fffe);
+const IdMap = z
+  .strictObject({ inside: hostId, outside: hostId, count: z.int().min(1) })
+  .refine(({ inside, outside, count }) => Math.max(inside, outside) + count <= 0xffff_ffff, 'ends above the largest id');
+/** Of /proc/<pid>/uid_map and gid_map. */
+export const IdMaps = z.strictObject({ uid: z.array(IdMap).min(1).max(8), gid: z.array(IdMap).min(1).max(8) });
+export type IdMaps = z.infer<typeof IdMaps>;
+
+const HostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/, 'letters, digits, . and - inside, at most 64');
+
 /** What the user asks for. Every default is written down here and nowhere else. */
-export const SandboxSpec = z.strictObject({
+const SpecFields = z.strictObject({
   command: Command,
   env: Environment.default({}).describe(
     'the whole environment beside PATH, HOSTNAME, and HOME, USER, SHELL as the root’s passwd says; nothing is inherited',
@@ -81,11 +92,11 @@ export const SandboxSpec = z.strictObject({
   cwd: AbsolutePath.default('/'),
   user: SandboxUser.default({ uid: 0, gid: 0, groups: [] }).describe('ids inside; root inside is an unprivileged id outside'),
   ...processFields,
-  hostname: z
-    .string()
-    .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/, 'letters, digits, . and - inside, at most 64')
-    .optional()
-    .describe('default: the sandbox’s name'),
+  hostname: HostName.optional().describe('default: the sandbox’s name'),
+  domainname: HostName.optional().describe('default: none'),
+  namespaces: SandboxNamespaces.default({}).describe('of each type: new, which is the default, the host’s, or one to join'),
+  timeOffsets: TimeOffsets.optional().describe('of the sandbox’s clocks against the host’s'),
+  idMaps: IdMaps.optional().describe('instead of a range of its own; the host’s policy must allow these ids'),
   root: SandboxRoot.default({ type: 'host' }),
   volumes: Volumes.default([]).describe('mounted over the root, those of shorter targets first'),
   seccomp: SandboxSeccomp.default({ profile: 'strict' }),
@@ -94,6 +105,9 @@ export const SandboxSpec = z.strictObject({
   resources: Resources.default({}),
   stopSignal: SignalName.default('SIGTERM'),
   stopGraceMs: z.int().min(0).max(3_600_000).default(10_000),
+});
+export const SandboxSpec = SpecFields.superRefine((spec, context) => {
+  for (const message of contradictions(spec)) context.addIssue({ code: 'custom', message, path: ['namespaces'] });
 });
 export type SandboxSpec = z.infer<typeof SandboxSpec>;
 export type SandboxSpecInput = z.input<typeof SandboxSpec>;

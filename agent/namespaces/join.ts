@@ -4,14 +4,14 @@ import type { Native } from '#native/binding.ts';
 import type { NamedNamespace } from '#shared/act.ts';
 import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
 import type { JoinRequest } from '#shared/messages.ts';
-import { namespaceTypes } from '#shared/namespace.ts';
-import type { NamespaceType } from '#shared/namespace.ts';
-import type { Plan } from '#shared/plan.ts';
+import type { Plan, PlanJoin } from '#shared/plan.ts';
 import { openWay } from '../inventory/describe/open-way.ts';
 import { waysOf } from '../inventory/describe/way.ts';
 import type { Model } from '../inventory/model.ts';
 import type { Link } from '../link.ts';
 import { failureError } from '../sandbox/failures.ts';
+import { everyId } from '../sandbox/identity.ts';
+import { joinOrder } from '../sandbox/join-facts.ts';
 import type { RunnerParts } from '../sandbox/runner.ts';
 import { serveProcess } from '../stream/served-process.ts';
 import type { OpenStream } from '../stream/served-process.ts';
@@ -19,10 +19,6 @@ import { wordOf } from './keep.ts';
 import { idOf } from './unkeep.ts';
 
 const attempted = 'run a command in chosen namespaces';
-/** In which the shim takes the descriptors: native/shim/join.c. */
-const joinOrder: readonly NamespaceType[] = ['cgroup', 'ipc', 'uts', 'net', 'time', 'pid', 'mnt', 'user'];
-/** Every id is itself: the joiner stays the host's root. */
-const everyId = { inside: 0, outside: 0, count: 2 ** 32 - 2 };
 
 /** Resolves when the command runs. NAMESPACE_NOT_FOUND where a target has ended, COMMAND_NOT_FOUND, EXEC_FAILED…; nothing is left then. */
 export async function startJoin(parts: RunnerParts, link: Link, streamId: string, model: Model, request: JoinRequest): Promise<OpenStream> {
@@ -31,12 +27,16 @@ export async function startJoin(parts: RunnerParts, link: Link, streamId: string
   // The kernel refuses to join the user namespace that one is in: EINVAL.
   const own = parts.native.relate({ path: '/proc/self/ns/user' }).inode;
   const joined = request.targets.filter(({ type, key }) => type !== 'user' || model.namespaces.get(`user ${key}`)?.inode !== own);
-  const sorted = joined.toSorted((a, b) => joinOrder.indexOf(a.type) - joinOrder.indexOf(b.type));
+  const order = joinOrder(true);
+  const sorted = joined.toSorted((a, b) => order.indexOf(a.type) - order.indexOf(b.type));
   const targets = sorted.map((named) => opened.use(openNamespace(parts.native, model, named)));
   const context = { attempted, target, fallback: 'EXEC_FAILED', rootIsDirectory: false } as const;
   return await serveProcess(parts, link, streamId, {
     mode: 'join',
-    plan: joinPlan({ ...request, targets: joined }),
+    plan: joinPlan(
+      request,
+      targets.map((fd) => parts.native.relate({ fd })),
+    ),
     targets,
     attempted,
     target,
@@ -45,11 +45,12 @@ export async function startJoin(parts: RunnerParts, link: Link, streamId: string
 }
 
 /** Pure. No operation but what every command gets; the namespaces come as descriptors. */
-function joinPlan({ command, env, cwd, targets }: JoinRequest): Plan {
+function joinPlan({ command, env, cwd }: JoinRequest, joins: readonly PlanJoin[]): Plan {
   return {
     version: 1,
     kind: 'enter',
-    namespaces: namespaceTypes.filter((type) => targets.some((target) => target.type === type)),
+    namespaces: [],
+    joins: joins.map(({ type, id, inode }) => ({ type, id, inode })),
     idMaps: { uid: [everyId], gid: [everyId] },
     // A joined user namespace may forbid setgroups(2); the shim has dropped all groups before.
     setgroupsDeny: true,

@@ -56,6 +56,7 @@ function codeOf(
   if (step === 'user' || step === 'group') return 'USER_REFUSED';
   if (step === 'id_range') return 'ID_RANGE_REFUSED';
   if (step === 'kernel') return 'KERNEL_TOO_OLD';
+  if (step === 'namespace') return 'NAMESPACE_NOT_FOUND';
   if (step === 'clone3' && namespaceErrors.has(errname)) return 'NAMESPACES_UNAVAILABLE';
   if ((step === 'uid_map' || step === 'gid_map' || step === 'setgroups') && errname === 'EPERM') return 'NAMESPACES_UNAVAILABLE';
   if (op >= 0 && volumePaths?.has(detail) === true) return 'VOLUME_REFUSED';

@@ -8,11 +8,10 @@ import { asNsfleetError } from '#shared/errors.ts';
 import type { DesiredPlacement } from '#shared/sandbox.ts';
 import { limitWrites, requireControllers } from '../cgroup/limits.ts';
 import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
-import { compileSandboxPlan } from './plan.ts';
+import { judgedPlan } from './judged-plan.ts';
 import type { RunnerParts } from './runner.ts';
 import { openShimLink } from './shim-link.ts';
 import type { ShimEar, ShimLink } from './shim-link.ts';
-import { allowedSources } from './sources.ts';
 
 const removeBoundMs = 1000;
 
@@ -20,11 +19,11 @@ export type Launched = { shim: Child; link: ShimLink; cgroup: SandboxCgroup | nu
 
 /** The limits hold before anything of the sandbox runs. What is thrown is an error of the catalogue, and then nothing is left. */
 export async function launch(parts: RunnerParts, desired: DesiredPlacement, directory: string, ear: ShimEar): Promise<Launched> {
-  const { native, ready, host, kernel, policy, owner } = parts;
-  const { name, spec, idRange } = desired;
+  const { native, ready } = parts;
+  const { name, spec } = desired;
   using fds = new DisposableStack();
   try {
-    const plan = compileSandboxPlan({ ...allowedSources(spec, policy, name), name, idRange, owner, host, kernel });
+    const { plan, targets } = fds.use(await judgedPlan(parts, desired));
     requireControllers(parts.cgroups.lacks, spec.resources, name);
     const limits = limitWrites(spec.resources);
     const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
@@ -38,7 +37,7 @@ export async function launch(parts: RunnerParts, desired: DesiredPlacement, dire
     const cgroup = parts.cgroups.make();
     try {
       cgroup?.limit(limits);
-      return { ...start(parts, fds, encoded, state, cgroup, ear), cgroup };
+      return { ...start(parts, fds, { plan: encoded, state, targets }, cgroup, ear), cgroup };
     } catch (error) {
       await cgroup?.remove(removeBoundMs);
       throw error;
@@ -51,8 +50,7 @@ export async function launch(parts: RunnerParts, desired: DesiredPlacement, dire
 function start(
   { native, program }: RunnerParts,
   fds: DisposableStack,
-  plan: Fd,
-  state: Fd,
+  { plan, state, targets }: { plan: Fd; state: Fd; targets: readonly Fd[] },
   cgroup: SandboxCgroup | null,
   ear: ShimEar,
 ): { shim: Child; link: ShimLink } {
@@ -63,7 +61,7 @@ function start(
   const shim = native.spawn({
     program,
     args: ['nsfleet-shim', 'run'],
-    fds: [nothing, nothing, nothing, plan, theirs, state, ...(cgroup === null ? [] : [fds.use(native.openDir(cgroup.path))])],
+    fds: [nothing, nothing, nothing, plan, theirs, state, cgroup === null ? nothing : fds.use(native.openDir(cgroup.path)), ...targets],
     newSession: true,
   });
   return { shim, link: openShimLink(new Socket({ fd: ours.take(), readable: true, writable: true }), ear) };

@@ -1,9 +1,12 @@
 /** From what a user asked for to the operations that make it: pure, so that `--dry-run` shows exactly what would be done. */
-import { namespaceTypes } from '#shared/namespace.ts';
-import type { Plan, PlanIdMap, PlanOperation } from '#shared/plan.ts';
+import type { Plan, PlanOperation } from '#shared/plan.ts';
 import type { SandboxUser } from '#shared/process.ts';
 import type { IdRange, SandboxSpec } from '#shared/sandbox.ts';
 import { devOperations } from './dev.ts';
+import { identityOf, outsideOf } from './identity.ts';
+import type { Identity, Owner } from './identity.ts';
+import { enteredTypes, freshTypes, isOwned, nothingJoined } from './join-facts.ts';
+import type { JoinFacts } from './join-facts.ts';
 import type { KernelFacts } from './kernel-facts.ts';
 import { numbersOf, processInside, processOnHost } from './process-plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
@@ -33,6 +36,8 @@ const maskedPaths = [
 const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** What the kernel begins with (include/linux/uts.h). */
+const noDomainName = '(none)';
 /** The tty group of every distribution. */
 const ttyGid = 5;
 
@@ -42,59 +47,84 @@ export type SandboxPlanInput = SandboxSources & {
   /** its ids on the host; null: a plain user's sandbox, with that user's own ids mapped to root inside */
   idRange: IdRange | null;
   /** the agent's own ids, for the plain user's map */
-  owner: { uid: number; gid: number };
+  owner: Owner;
   host: HostRootFacts;
   kernel: KernelFacts;
+  /** the namespaces that it joins; left out: none */
+  joined?: JoinFacts;
 };
 
 /** The plan of a new sandbox. */
-export function compileSandboxPlan({ spec, layers, volumes, name, idRange, owner, host, kernel }: SandboxPlanInput): Plan {
+export function compileSandboxPlan(input: SandboxPlanInput): Plan {
+  const { spec, layers, volumes, name, idRange, owner, host, kernel, joined = nothingJoined } = input;
   const hostname = spec.hostname ?? name;
   const plainUser = idRange === null;
   const side = plainUser ? 'inner' : 'host';
   let slot = 0;
   const slots = { next: () => slot++ };
-  const root = rootOperations({ spec, hostname, idBase: idRange?.start ?? null, host, layers }, slots);
+  const identity = identityOf(spec, idRange, owner, joined.ids);
+  const { uid, gid } = identity.idMaps;
+  const fresh = new Set(freshTypes(spec));
+  const root = rootOperations({ spec, hostname, idBase: plainUser ? null : outsideOf(uid, 0), host, layers }, slots);
   const mounted = volumeOperations(volumes, plainUser, slots);
-  const dev = devOperations(side, plainUser ? null : ttyGid, slots);
+  const dev = devOperations(side, outsideOf(gid, ttyGid) === null ? null : ttyGid, slots);
   const sources = [...root.sources, ...mounted.sources, ...dev.sources];
   const readonlyRoot = spec.root.type === 'host' || !spec.root.writable;
+
+  const { timeOffsets } = spec;
+  const clocks: PlanOperation[] = timeOffsets === undefined ? [] : [{ op: 'time_offsets', side: 'inner', ...timeOffsets }];
+  // mq_overview(7): the file system of message queues is for who owns the namespace.
+  const withoutQueues = isOwned(spec, joined, 'ipc') ? [] : ['/dev/mqueue'];
+
+  const ownRoot: PlanOperation[] = [
+    ...onSide(sources, 'host'),
+    ...processOnHost(spec, kernel),
+    { op: 'propagation', side: 'inner' },
+    ...onlyIf(fresh.has('cgroup'), { op: 'unshare', side: 'inner', namespace: 'cgroup' }),
+    ...onSide(sources, 'inner'),
+    ...root.tree,
+    // Before the kernel's own views, which nothing is to cover.
+    ...mounted.tree,
+    // Before the old root goes: the kernel gives a fresh procfs only to who sees a whole one.
+    { op: 'proc', side: 'inner', target: '/proc' },
+    ...clocks,
+    // It shows the network namespace, and is for who owns that.
+    ...onlyIf(isOwned(spec, joined, 'net'), { op: 'sysfs', side: 'inner', target: '/sys', optional: true }),
+    ...dev.tree.filter((operation) => !withoutQueues.includes(pathOf(operation))),
+    ...mounted.devTree,
+    // A user namespace inside would give its maker every capability over a wide part of the kernel. The limit of one that was joined is its maker's.
+    ...onlyIf(fresh.has('user'), { op: 'sysctl', side: 'inner', name: 'user/max_user_namespaces', value: '0' }),
+    ...maskedPaths.map((target): PlanOperation => ({ op: 'mask', side: 'inner', target, slot: dev.nullSlot })),
+    ...readonlyPaths.map((target): PlanOperation => ({ op: 'readonly', side: 'inner', target })),
+    { op: 'pivot_root', side: 'inner' },
+    ...onlyIf(readonlyRoot, { op: 'remount_readonly', side: 'inner', target: '/' }),
+  ];
+  const noRoot: PlanOperation[] = [
+    ...processOnHost(spec, kernel),
+    ...onlyIf(fresh.has('cgroup'), { op: 'unshare', side: 'inner', namespace: 'cgroup' }),
+    ...clocks,
+  ];
 
   return {
     version: 1,
     kind: 'run',
-    namespaces: [...namespaceTypes],
-    ...identity(idRange, owner),
+    namespaces: [...fresh],
+    joins: joined.joins,
+    ...identity,
     log: { maxBytes: spec.logMaxBytes },
     operations: [
-      ...onSide(sources, 'host'),
-      ...processOnHost(spec, kernel),
-      { op: 'propagation', side: 'inner' },
-      { op: 'unshare', side: 'inner', namespace: 'cgroup' },
-      ...onSide(sources, 'inner'),
-      ...root.tree,
-      // Before the kernel's own views, which nothing is to cover.
-      ...mounted.tree,
-      // Before the old root goes: the kernel gives a fresh procfs only to who sees a whole one.
-      { op: 'proc', side: 'inner', target: '/proc' },
-      { op: 'sysfs', side: 'inner', target: '/sys', optional: true },
-      ...dev.tree,
-      ...mounted.devTree,
-      // A user namespace inside would give its maker every capability over a wide part of the kernel.
-      { op: 'sysctl', side: 'inner', name: 'user/max_user_namespaces', value: '0' },
-      ...maskedPaths.map((target): PlanOperation => ({ op: 'mask', side: 'inner', target, slot: dev.nullSlot })),
-      ...readonlyPaths.map((target): PlanOperation => ({ op: 'readonly', side: 'inner', target })),
-      { op: 'pivot_root', side: 'inner' },
-      ...(readonlyRoot ? [{ op: 'remount_readonly', side: 'inner', target: '/' } as const] : []),
-      { op: 'hostname', side: 'inner', name: hostname },
-      { op: 'loopback_up', side: 'inner' },
+      ...(fresh.has('mnt') ? ownRoot : noRoot),
+      ...onlyIf(fresh.has('uts'), { op: 'hostname', side: 'inner', name: hostname }),
+      // A new uts namespace begins with the host's names: uts_namespaces(7).
+      ...onlyIf(fresh.has('uts'), { op: 'domainname', side: 'inner', name: spec.domainname ?? noDomainName }),
+      ...onlyIf(fresh.has('net'), { op: 'loopback_up', side: 'inner' }),
       ...processInside(spec, spec.user),
       // The agent of a plain user may look at PID 1 (its namespaces) only so; then PID 1 holds nothing that is worth anything.
       { op: 'dumpable', side: 'inner', value: plainUser },
     ],
     exec: {
       argv: spec.command,
-      env: environment(spec.env, hostname),
+      env: environment(spec.env, fresh.has('uts') ? hostname : null),
       cwd: spec.cwd,
       ...numbersOf(spec.user),
     },
@@ -110,38 +140,40 @@ export type EnterPlanInput = {
   spec: SandboxSpec;
   hostname: string;
   idRange: IdRange | null;
-  owner: { uid: number; gid: number };
+  /** of the user namespace that it joined; null: it joined none */
+  joined: Identity | null;
+  owner: Owner;
   kernel: KernelFacts;
 };
 
 /** The plan of one more process in a running sandbox: the same limits and refusals as its first process, by the same functions. */
-export function compileEnterPlan({ command, env, cwd, user, spec, hostname, idRange, owner, kernel }: EnterPlanInput): Plan {
+export function compileEnterPlan({ command, env, cwd, user, spec, hostname, idRange, joined, owner, kernel }: EnterPlanInput): Plan {
   return {
     version: 1,
     kind: 'enter',
-    namespaces: [...namespaceTypes],
-    ...identity(idRange, owner),
+    namespaces: enteredTypes(spec),
+    joins: [],
+    ...identityOf(spec, idRange, owner, joined),
     log: { maxBytes: 1 },
     operations: [...processOnHost(spec, kernel), ...processInside(spec, user)],
-    exec: { argv: command, env: environment(env, hostname), cwd, ...numbersOf(user) },
+    exec: { argv: command, env: environment(env, freshTypes(spec).includes('uts') ? hostname : null), cwd, ...numbersOf(user) },
   };
 }
 
-function identity(idRange: IdRange | null, owner: { uid: number; gid: number }): Pick<Plan, 'idMaps' | 'setgroupsDeny'> {
-  if (idRange === null) return { idMaps: { uid: [oneId(owner.uid)], gid: [oneId(owner.gid)] }, setgroupsDeny: true };
-  const map = { inside: 0, outside: idRange.start, count: idRange.count };
-  return { idMaps: { uid: [map], gid: [map] }, setgroupsDeny: false };
-}
-
-function oneId(outside: number): PlanIdMap {
-  return { inside: 0, outside, count: 1 };
-}
-
-/** HOME, USER and SHELL come from the root's own passwd. */
-function environment(env: Record<string, string>, hostname: string): Record<string, string> {
-  return { PATH: defaultPath, HOSTNAME: hostname, ...env };
+/** HOME, USER and SHELL come from the root's own passwd. `hostname` null: it has the name of who made its uts namespace, which may change. */
+function environment(env: Record<string, string>, hostname: string | null): Record<string, string> {
+  return { PATH: defaultPath, ...(hostname === null ? {} : { HOSTNAME: hostname }), ...env };
 }
 
 function onSide(operations: PlanOperation[], side: 'host' | 'inner'): PlanOperation[] {
   return operations.filter((operation) => operation.side === side);
+}
+
+function onlyIf(condition: boolean, operation: PlanOperation): PlanOperation[] {
+  return condition ? [operation] : [];
+}
+
+function pathOf(operation: PlanOperation): string {
+  if ('target' in operation) return operation.target;
+  return 'path' in operation ? operation.path : '';
 }

@@ -62,6 +62,8 @@ export function canFollow(plan: Plan, first: Plan): boolean {
     plan.kind === 'run' &&
     first.namespaces.length === plan.namespaces.length &&
     first.namespaces.every((type) => plan.namespaces.includes(type)) &&
+    plan.joins.length === 0 &&
+    !plan.operations.some(({ op }) => op === 'time_offsets') &&
     first.operations.every((one) => !lasting.has(one.op) || has(one)) &&
     // It has none left to keep.
     plan.operations.some((one) => one.op === 'drop_capabilities' && one.keep.length === 0) &&

@@ -73,7 +73,7 @@ function layeredRoot({ hostname, idBase, host, layers }: RootInput, { writable, 
     sources: [
       ...(memory === null ? stateDirectories : []),
       ...layers.map((path): PlanOperation => ({ op: 'lower', side, path })),
-      { op: 'overlay', side, slot, ...names, memory, mapOwners: idBase !== null, userxattr: idBase === null },
+      { op: 'overlay', side, slot, ...names, memory, mapOwners: idBase !== null && idBase !== 0, userxattr: idBase === null },
     ],
     tree: [
       { op: 'root', side: 'inner', source: { type: 'slot', slot } },

@@ -1,5 +1,4 @@
 /** Spawns a sandbox's shim and waits until the command runs, or until the shim says why it does not. */
-import type { Native } from '#native/binding.ts';
 import type { Fd } from '#native/handles.ts';
 import type { Child } from '#native/types.ts';
 import { NsfleetError } from '#shared/errors.ts';
@@ -7,11 +6,9 @@ import type { Log } from '#shared/log.ts';
 import type { DesiredPlacement, ExitStatus } from '#shared/sandbox.ts';
 import type { Cgroups } from '../cgroup/hierarchy.ts';
 import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
-import type { Policy } from '../policy/model.ts';
 import { failureError } from './failures.ts';
-import type { KernelFacts } from './kernel-facts.ts';
+import type { PlanParts } from './judged-plan.ts';
 import { launch } from './launch.ts';
-import type { HostRootFacts } from './root-facts.ts';
 import type { ReadyPool } from './ready-pool.ts';
 import type { ShimLink, ShimWord } from './shim-link.ts';
 import { volumePaths } from './volumes.ts';
@@ -27,17 +24,11 @@ export type ShimEvents = {
 
 export type Started = { shim: Child; link: ShimLink; cgroup: SandboxCgroup | null; initPid: number; commandPid: number };
 
-export type RunnerParts = {
-  native: Native;
+export type RunnerParts = PlanParts & {
   /** the sealed shim */
   program: Fd;
   ready: ReadyPool;
-  host: HostRootFacts;
-  kernel: KernelFacts;
-  policy: Policy;
   cgroups: Cgroups;
-  /** the agent's own ids: what a plain user's sandbox maps */
-  owner: { uid: number; gid: number };
   log: Log;
 };
 

@@ -135,6 +135,7 @@ function checkRoom(parts: StepParts, placement: Placement): void {
   checkIdRange(
     desired,
     parts.idPool,
+    parts.runner.owner,
     others.map((other) => other.record.desired),
   );
 }

@@ -6,6 +6,7 @@ import type { Link } from '../link.ts';
 import { checkRunning } from '../policy.ts';
 import { failureError } from '../sandbox/failures.ts';
 import type { Placement } from '../sandbox/placement.ts';
+import { joinedIdentity } from '../sandbox/join-targets.ts';
 import { compileEnterPlan } from '../sandbox/plan.ts';
 import type { RunnerParts } from '../sandbox/runner.ts';
 import { serveProcess } from './served-process.ts';
@@ -27,6 +28,7 @@ export async function startExec(
     throw new NsfleetError('SANDBOX_NOT_RUNNING', { attempted, target: name, reason: `it is ${state}` });
   }
   checkRunning(spec, policy, name);
+  using target = openInit(native, init, name);
   const plan = compileEnterPlan({
     command: exec.command,
     env: { ...spec.env, ...exec.env },
@@ -35,11 +37,11 @@ export async function startExec(
     spec,
     hostname: spec.hostname ?? name,
     idRange,
+    joined: joinedIdentity(spec, init.pid),
     owner,
     kernel,
   });
   const context = { attempted, target: name, fallback: 'EXEC_FAILED', rootIsDirectory: spec.root.type === 'directory' } as const;
-  using target = openInit(native, init, name);
   using cgroup = openCgroup(parts, placement);
   return await serveProcess(parts, link, streamId, {
     mode: 'enter',

@@ -15,6 +15,7 @@ import type { PlaceOutcome } from '../store/place.ts';
 import { findRepeated } from '../store/preview.ts';
 import { placeSandbox } from '../store/sandboxes.ts';
 import { schedulingView } from '../store/schedule.ts';
+import { besideOf } from './beside.ts';
 import { randomName } from './names.ts';
 import { requestHash } from './request-hash.ts';
 import { chosenHost, isBlind, placeInTime, wishOf } from './schedule.ts';
@@ -53,7 +54,7 @@ async function commit(context: Context, asked: CreateAsked, scheduled: () => voi
   const { request } = asked;
   const refusedBy = new Map<string, number>();
   const exhausted = new Set<string>();
-  const wish: Wish = { ...wishOf(request.spec), exhausted };
+  const wish: Wish = { ...wishOf(request.spec), ...(await besideOf(context.store.db, request.spec)), exhausted };
   const key = { idempotencyKey: asked.idempotencyKey ?? randomUUID(), requestHash: requestHash(request) };
   const mayWaitUntil = performance.now() + asked.wait.ms;
   for (let attempt = 1; ; attempt += 1) {

@@ -7,6 +7,7 @@ import type { Context } from '../context.ts';
 import { schedulingView } from '../store/schedule.ts';
 import { nextSlot } from '../store/preview.ts';
 import type { HostView } from '../scheduler/feasible.ts';
+import { besideOf } from './beside.ts';
 import { randomName } from './names.ts';
 import { chosenHost, placeInTime, wishOf } from './schedule.ts';
 
@@ -35,7 +36,7 @@ async function findSlot(
   name: string,
 ): Promise<{ decision: Decision; host: HostView; idRange: IdRange | null }> {
   const exhausted = new Set<string>();
-  const wish = { ...wishOf(request.spec), exhausted };
+  const wish = { ...wishOf(request.spec), ...(await besideOf(context.store.db, request.spec)), exhausted };
   const hosts = await schedulingView(context.store.db);
   for (;;) {
     const decision = placeInTime(hosts, wish);

@@ -9,6 +9,8 @@ export type HostView = Pick<Host, 'id' | 'name' | 'status' | 'labels' | 'facts' 
 /** What is to be placed. */
 export type Wish = {
   constraint: Constraint | null;
+  /** Sandboxes whose namespaces it joins, and where these run. */
+  beside?: readonly { name: string; hostId: string }[];
   /** Ids of hosts that looked free and twice had no slot when it came to the commit. */
   exhausted?: ReadonlySet<string>;
 };
@@ -24,6 +26,13 @@ const filters: readonly Filter[] = [
     refuse: (host) => {
       if (host.facts === null) return { reason: 'its agent never connected' };
       return host.status === 'ready' ? null : { reason: 'no heartbeat from its agent' };
+    },
+  },
+  {
+    name: 'joins',
+    refuse: (host, wish) => {
+      const elsewhere = wish.beside?.find(({ hostId }) => hostId !== host.id);
+      return elsewhere === undefined ? null : { reason: `sandbox ${elsewhere.name}, which it joins, runs elsewhere` };
     },
   },
   {

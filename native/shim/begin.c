@@ -28,6 +28,7 @@ static int write_map(int pid, const char *name, const struct plan_map *map, unsi
 
 static int map_ids(const struct plan *plan, int pid, struct failure *failure) {
     int result;
+    if ((plan->namespaces & SYS_CLONE_NEWUSER) == 0) return 0;
     if (plan->setgroups_deny && (result = proc_write(pid, "setgroups", "deny")) < 0) return fail(failure, result, -1, "setgroups", "deny");
     if ((result = write_map(pid, "uid_map", plan->uid_map, plan->uid_maps)) < 0) return fail(failure, result, -1, "uid_map", "-");
     if ((result = write_map(pid, "gid_map", plan->gid_map, plan->gid_maps)) < 0) return fail(failure, result, -1, "gid_map", "-");

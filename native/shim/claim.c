@@ -33,6 +33,8 @@ static int claim(uint32_t outside) {
 }
 
 int claim_ids(const struct plan *plan, struct failure *failure) {
+    /* The ids of a user namespace that is there already are somebody's already. */
+    if ((plan->namespaces & SYS_CLONE_NEWUSER) == 0) return 0;
     for (unsigned i = 0; i < plan->uid_maps; i++) {
         if (plan->uid_map[i].count == 1) continue;
         int result = claim(plan->uid_map[i].outside);

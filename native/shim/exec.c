@@ -12,11 +12,20 @@
 
 enum { PATH_SIZE = 4096, REPORT_FD = 3 };
 
+/* No command of a sandbox is the host's root, by whatever names and maps it came to that. */
+static int is_host_root(const struct plan *plan, const struct person *person) {
+    if (plan_outside_id(plan->uid_map, plan->uid_maps, person->uid) == 0 || plan_outside_id(plan->gid_map, plan->gid_maps, person->gid) == 0) return 1;
+    for (unsigned i = 0; i < person->groups; i++)
+        if (plan_outside_id(plan->gid_map, plan->gid_maps, person->group[i]) == 0) return 1;
+    return 0;
+}
+
 /* Never as who is still root: an id that is not known is none. */
-static int take_ids(const struct work *work) {
+static int take_ids(const struct work *work, int keeps_capabilities) {
     const struct person *person = &work->person;
     int result;
     if (person->uid == PLAN_NO_ID || person->gid == PLAN_NO_ID) return -EINVAL;
+    if (!keeps_capabilities && is_host_root(work->plan, person)) return -EPERM;
     if (work->capabilities != 0 && (result = SYS(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0)) < 0) return result;
     if (!work->plan->setgroups_deny && (result = SYS(SYS_setgroups, person->groups, person->group)) < 0) return result;
     if ((result = SYS(SYS_setresgid, person->gid, person->gid, person->gid)) < 0) return result;
@@ -114,7 +123,7 @@ void exec_command(const struct work *work, int report, int flags) {
     signals_default();
     gather_environment(work);
     if ((result = SYS(SYS_setsid)) < 0) fail(&failure, result, -1, "setsid", "-");
-    else if ((result = take_ids(work)) < 0) fail(&failure, result, -1, "ids", "-");
+    else if ((result = take_ids(work, (flags & EXEC_KEEP_CAPABILITIES) != 0)) < 0) fail(&failure, result, -1, "ids", "-");
     else if ((flags & EXEC_KEEP_CAPABILITIES) == 0 && (result = caps_give(work->capabilities, work->person.uid != 0)) < 0) fail(&failure, result, -1, "capabilities", "-");
     else if ((flags & EXEC_DIE_WITH_PARENT) != 0 && (result = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) < 0)
         fail(&failure, result, -1, "death_signal", "-");

@@ -6,6 +6,7 @@
 #include "interpret.h"
 #include "load.h"
 #include "prepare.h"
+#include "remains.h"
 #include "run.h"
 #include "signals.h"
 #include "sys.h"
@@ -87,6 +88,8 @@ static int come_alive(const struct plan *plan, int channel, struct failure *fail
     if (!plan->setgroups_deny && (result = SYS(SYS_setgroups, 0, NULL)) < 0) return fail(failure, result, -1, "ids", "setgroups");
     if ((result = SYS(SYS_setresgid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "gid 0");
     if ((result = SYS(SYS_setresuid, 0, 0, 0)) < 0) return fail(failure, result, -1, "ids", "uid 0");
+    /* Others may be in a user namespace that was joined. */
+    if (plan->joins > 0 && (result = SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0)) < 0) return fail(failure, result, -1, "dumpable", "-");
     /* After the ids, whose change clears it. */
     if ((result = die_with_outer(channel, failure)) < 0) return result;
     SYS(SYS_prctl, PR_SET_NAME, "nsfleet-init", 0, 0, 0);
@@ -139,11 +142,17 @@ __attribute__((noreturn)) static void init_main(const struct plan *plan, int com
     sys_close(1);
     sys_close(2);
     sys_close(INIT_REPORT_FD);
-    if (caps_set(0) < 0) sys_exit(1);
-    if (filter_install(plan, &failure) < 0) give_up(INIT_CHANNEL_FD, &failure);
+    int shared = remains_possible(plan), result = shared ? remains_prepare(plan) : caps_set(0);
+    if (result < 0) fail(&failure, result, -1, "capabilities", "init");
+    else result = filter_install(plan, &failure);
+    if (result < 0 && shared) remains_end();
+    if (result < 0) give_up(INIT_CHANNEL_FD, &failure);
     for (;;) {
-        int pid = SYS(SYS_wait4, -1, &status, 0, NULL);
+        int pid = shared ? remains_wait(&status) : SYS(SYS_wait4, -1, &status, 0, NULL);
         if (pid == -ECHILD) sys_exit(1);
+        /* Whoever supervised has told to end, or is gone. */
+        if (shared && pid == 0) SYS(SYS_kill, command, SIGKILL);
+        if (pid == 0) continue;
         if (pid < 0) continue;
         /* PTRACE_TRACEME makes PID 1 a tracer against its will, and wait4 then tells of stops too: let it go, with the signal it waits for. */
         if (WIFSTOPPED(status)) SYS(SYS_ptrace, PTRACE_DETACH, pid, 0, WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status));
@@ -151,6 +160,7 @@ __attribute__((noreturn)) static void init_main(const struct plan *plan, int com
     }
     message.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     message.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (shared) remains_end();
     channel_send(INIT_CHANNEL_FD, &message, NULL, 0);
     sys_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
@@ -169,6 +179,10 @@ void inner_main(struct run *run, int channel, int report, const int output[LOGS]
     for (int i = 0; i < LOGS; i++) work.stream[1 + i] = output[i];
     work.fetch_slots = fetch_slots;
     if (come_alive(plan, channel, &failure) < 0) give_up(channel, &failure);
+    if (remains_possible(plan) && (result = remains_adopt()) < 0) {
+        fail(&failure, result, -1, "subreaper", "-");
+        give_up(channel, &failure);
+    }
     if (interpret(&work, PLAN_INNER, &failure) < 0) give_up(channel, &failure);
     /* A plan that used no slot: the host's operations must all the same have gone well. */
     if (work.fetch_slots != NULL) work.fetch_slots(&work);

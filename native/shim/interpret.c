@@ -34,6 +34,7 @@ static int execute(struct work *work, const struct plan_op *op) {
         case OP_SESSION_KEYRING: return op_session_keyring(work, op);
         case OP_RLIMIT: return 0; /* set_limits: PID 1 and what it still has to do must not be bound by them */
         case OP_UMASK: return op_umask(work, op);
+        case OP_TIME_OFFSETS: return op_time_offsets(work, op);
         case OP_SECCOMP: return op_seccomp(work, op);
         case OP_LOWER: return op_lower(work, op);
         case OP_SYSFS: return op_sysfs(work, op);

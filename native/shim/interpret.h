@@ -77,6 +77,7 @@ int op_no_new_privs(struct work *work, const struct plan_op *op);
 int op_drop_capabilities(struct work *work, const struct plan_op *op);
 int op_session_keyring(struct work *work, const struct plan_op *op);
 int op_umask(struct work *work, const struct plan_op *op);
+int op_time_offsets(struct work *work, const struct plan_op *op);
 int op_seccomp(struct work *work, const struct plan_op *op);
 int op_raise_rlimit(struct work *work, const struct plan_op *op);
 int op_nice(struct work *work, const struct plan_op *op);

@@ -6,8 +6,9 @@
 
 /* The descriptors that the agent gives, see ARCHITECTURE.md, "Spawn protocol". */
 enum {
-    PLAN_FD = 3, CONTROL_FD = 4, STATE_FD = 5 /* run */, TARGET_FD = 5 /* enter: a pidfd */,
-    CGROUP_FD = 6 /* run, ready: the sandbox's directory in cgroup v2, where it has one */
+    PLAN_FD = 3, CONTROL_FD = 4, STATE_FD = 5 /* run */, TARGET_FD = 5 /* enter: a pidfd; join: the first namespace */,
+    CGROUP_FD = 6 /* run, ready: the sandbox's directory in cgroup v2, where it has one; else anything else */,
+    JOIN_FD = 7 /* run: the first namespace */
 };
 
 /* `ready` is given its first plan in PLAN_FD and nothing in STATE_FD; the real ones come later, to the same places. At most twice:

@@ -37,6 +37,7 @@ static int run_main(char *mode, int ready) {
     int result = kernel_is_too_old() ? fail(&run.failure, ENOSYS, -1, "kernel", "mount_setattr(2): Linux 5.12 or newer is needed")
                                        : 0;
     if (result == 0) result = load_plan(ready ? &first : &plan, PLAN_RUN, &run.failure);
+    if (result == 0 && !ready) sys_close_range(JOIN_FD + plan.joins);
     if (result == 0 && ready) {
         SYS(SYS_dup3, STATE_FD, PLAN_FD, O_CLOEXEC); /* keeps the place of the real plan from others */
         result = prepare_outer(&run);
@@ -64,8 +65,8 @@ int main(int argc, char **argv) {
     if (sys_geteuid() == 0) SYS(SYS_setgroups, 0, NULL);
     SYS(SYS_chdir, "/"); /* not to keep a mount of the host busy that the agent was started in */
     SYS(SYS_umask, 0); /* every file and directory is made with the mode that it names */
-    /* Only what is ours, whoever started this. `join` has a number of descriptors that its plan tells. */
-    if (!joining) sys_close_range(running ? CGROUP_FD + 1 : CGROUP_FD);
+    /* Only what is ours, whoever started this. `join` and `run` have a number of descriptors that their plan tells. */
+    if (!joining && (!running || ready)) sys_close_range(ready ? CGROUP_FD + 1 : CGROUP_FD);
     for (unsigned fd = PLAN_FD; fd <= STATE_FD; fd++) SYS(SYS_fcntl, (int)fd, F_SETFD, FD_CLOEXEC);
     if (watching) return watch_main(argv[2], argv[3]);
     if (entering) return enter_main(&plan);

@@ -1,6 +1,7 @@
 /* Operations on the process itself and on its namespaces. */
 #include "caps.h"
 #include "interpret.h"
+#include "remains.h"
 #include "sys.h"
 
 #include <linux/capability.h>
@@ -65,8 +66,9 @@ int op_no_new_privs(struct work *work, const struct plan_op *op) {
 int op_drop_capabilities(struct work *work, const struct plan_op *op) {
     /* A ready one has none left to keep: ready.c and canFollow see to it that none is asked for. */
     int result = work->prepared ? 0 : caps_forbid(op->a);
+    uint64_t needed = CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID) | (remains_possible(work->plan) ? CAP_BIT(CAP_KILL) : 0);
     work->capabilities = op->a;
-    return result < 0 ? result : caps_set(CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID) | op->a);
+    return result < 0 ? result : caps_set(needed | op->a);
 }
 
 int op_session_keyring(struct work *work, const struct plan_op *op) {

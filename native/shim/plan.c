@@ -53,10 +53,17 @@ static const struct shape {
         [OP_OOM_SCORE_ADJ] = {"oom_score_adj", HOST, 0, 0},
         [OP_USER] = {"user", INNER, 2, 0},
         [OP_GROUP] = {"group", INNER, 1, 0},
+        [OP_TIME_OFFSETS] = {"time_offsets", INNER, 1, 0},
 };
 
 const char *plan_op_name(unsigned op) {
     return op < OP_COUNT && shapes[op].name[0] != 0 ? shapes[op].name : "unknown";
+}
+
+const struct plan_op *plan_find(const struct plan *plan, unsigned op) {
+    for (unsigned i = 0; i < plan->ops; i++)
+        if (plan->op[i].op == op) return &plan->op[i];
+    return NULL;
 }
 
 uint32_t plan_outside_id(const struct plan_map *map, unsigned maps, uint32_t inside) {
@@ -96,6 +103,19 @@ static int decode_maps(struct cursor *c, struct plan_map *map, unsigned maps) {
         if (c->broken || map[i].count == 0) return -EBADMSG;
         /* The last id is the kernel's "no id", so a range may not reach it. */
         if (map[i].inside > UINT32_MAX - map[i].count || map[i].outside > UINT32_MAX - map[i].count) return -EBADMSG;
+    }
+    return 0;
+}
+
+static int decode_joins(struct cursor *c, struct plan *plan) {
+    uint32_t seen = 0;
+    for (unsigned i = 0; i < plan->joins; i++) {
+        uint32_t flag = (uint32_t)number(c, 4), zero = (uint32_t)number(c, 4);
+        plan->join[i] = (struct plan_join){flag, number(c, 8), number(c, 8)};
+        /* One bit of those, and none that is new or joined already. */
+        if (c->broken || zero != 0 || (flag & PLAN_NAMESPACES) == 0 || (flag & (flag - 1)) != 0) return -EBADMSG;
+        if (((seen | plan->namespaces) & flag) != 0) return -EBADMSG;
+        seen |= flag;
     }
     return 0;
 }
@@ -144,12 +164,14 @@ int plan_decode(const void *buf, size_t len, struct plan *plan) {
     plan->ops = (uint16_t)number(&c, 2);
     plan->argc = (uint16_t)number(&c, 2);
     plan->envc = (uint16_t)number(&c, 2);
-    if (number(&c, 2) != 0 || c.broken) return -EBADMSG;
+    plan->joins = (uint16_t)number(&c, 2);
+    if (c.broken || plan->joins > PLAN_JOINS_MAX) return -EBADMSG;
     if (plan->uid_maps > PLAN_MAPS_MAX || plan->gid_maps > PLAN_MAPS_MAX || plan->ops > PLAN_OPS_MAX) return -EFBIG;
     if (plan->argc > PLAN_ARGS_MAX || plan->envc > PLAN_ARGS_MAX) return -EFBIG;
     if (plan->uid_maps == 0 || plan->gid_maps == 0 || plan->argc == 0) return -EBADMSG;
     if ((result = decode_maps(&c, plan->uid_map, plan->uid_maps)) != 0) return result;
     if ((result = decode_maps(&c, plan->gid_map, plan->gid_maps)) != 0) return result;
+    if ((result = decode_joins(&c, plan)) != 0) return result;
     for (unsigned i = 0; i < plan->ops; i++)
         if ((result = decode_op(&c, &plan->op[i])) != 0) return result;
     for (unsigned i = 0; i < plan->argc; i++) plan->argv[i] = string(&c, NULL, 0);

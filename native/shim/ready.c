@@ -65,7 +65,8 @@ static int hear_plan(struct run *run) {
 static int check_fit(const struct run *run, struct failure *failure) {
     const struct plan *plan = run->plan, *first = run->first;
     int loopback = 0, capabilities = 0;
-    if (plan->namespaces != first->namespaces) return fail(failure, EINVAL, -1, "ready", "namespaces");
+    if (plan->namespaces != first->namespaces || plan->joins > 0) return fail(failure, EINVAL, -1, "ready", "namespaces");
+    if (plan_find(plan, OP_TIME_OFFSETS) != NULL) return fail(failure, EINVAL, -1, "ready", "time_offsets");
     for (unsigned i = 0; i < plan->ops; i++) {
         const struct plan_op *op = &plan->op[i];
         if (op->op == OP_LOOPBACK_UP) loopback = 1;

@@ -3,6 +3,7 @@
 #include "channel.h"
 #include "exec.h"
 #include "load.h"
+#include "remains.h"
 #include "run.h"
 #include "signals.h"
 #include "sys.h"
@@ -21,7 +22,8 @@ enum { P_CHANNEL, P_REPORT, P_INIT, P_LISTENER, P_LOG, P_CONNECTION = P_LOG + LO
 
 static void kill_sandbox(struct run *run) {
     if (run->state == STATE_STARTING) run->killed = 1;
-    SYS(NR_PIDFD_SEND_SIGNAL, run->init_pidfd, SIGKILL, NULL, 0);
+    /* In a pid namespace that is not the sandbox's own the kernel would leave the rest alive: init ends it. */
+    SYS(NR_PIDFD_SEND_SIGNAL, run->init_pidfd, run->command_pidfd >= 0 && remains_possible(run->plan) ? SIGTERM : SIGKILL, NULL, 0);
 }
 
 static void set_failed(struct run *run, const struct failure *failure) {

@@ -42,6 +42,7 @@ enum {
 
 /* clone3; the namespace flags are those of clone(2) */
 #define SYS_CLONE_FILES 0x400u
+#define SYS_CLONE_PARENT 0x8000u
 #define SYS_CLONE_NEWTIME 0x80u
 #define SYS_CLONE_NEWNS 0x20000u
 #define SYS_CLONE_NEWCGROUP 0x2000000u

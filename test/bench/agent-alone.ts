@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { readBootId } from '#agent/fingerprint.ts';
 import { openCgroups } from '#agent/cgroup/hierarchy.ts';
+import { emptyModel } from '#agent/inventory/model.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { createPlacements } from '#agent/sandbox/placements.ts';
@@ -43,6 +44,7 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
       host,
       policy: policyOf(PolicyFile.parse({ version: 1 }), null, {}, []),
       kernel,
+      joins: { initOf: () => null, model: async () => emptyModel },
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
       log,
     },

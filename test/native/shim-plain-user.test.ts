@@ -146,6 +146,7 @@ test('entering', async () => {
     user: { uid: 0, gid: 0, groups: [] },
     spec: SandboxSpec.parse({ command: ['true'] }),
     hostname: 'plain',
+    joined: null,
     idRange: null,
     owner,
     kernel,

@@ -52,6 +52,7 @@ export function enterPlanOf(command: string[], rest: Partial<Parameters<typeof c
     idRange,
     owner,
     kernel,
+    joined: null,
     ...rest,
   });
 }

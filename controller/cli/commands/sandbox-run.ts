@@ -33,6 +33,19 @@ export function runCommand(attach: Attach): Command {
     .option('--mount <key=value,...>', 'the same in docker’s long form, also type=tmpfs; may repeat', collect)
     .option('--tmpfs <target[:options]>', 'empty directory in memory: size=64m, mode=1777, exec; may repeat', collect)
     .option('--seccomp <profile>', 'which system calls it may make: strict, container, none; default: strict')
+    .option('--network <which>', 'network namespace: new, host, sandbox:NAME, pid:N, path:FILE, id:N; default: new')
+    .addOption(new Option('--net <which>').hideHelp())
+    .option('--pid <which>', 'pid namespace, likewise')
+    .option('--ipc <which>', 'IPC namespace: System V and POSIX queues')
+    .option('--uts <which>', 'UTS namespace: hostname and domain name')
+    .option('--userns <which>', 'user namespace')
+    .option('--cgroupns <which>', 'cgroup namespace')
+    .option('--mntns <which>', 'mount namespace, which brings its root')
+    .option('--timens <which>', 'time namespace')
+    .option('--domainname <name>', 'NIS domain name; default: none')
+    .option('--uidmap <inside:outside:count>', 'ids of the host instead of an own range; may repeat', collect)
+    .option('--gidmap <inside:outside:count>', 'the same for groups; default: as --uidmap', collect)
+    .option('--time-offset <clock=duration>', 'monotonic=… or boottime=… of its own clocks; may repeat', collect)
     .option('--stop-signal <signal>', 'default: TERM')
     .addOption(new Option('-i, --interactive').hideHelp())
     .addOption(new Option('-t, --tty').hideHelp())
@@ -48,9 +61,15 @@ itself. A terminal that is closed (SIGHUP) or a reader that goes away (\`… | h
 129 or 141. --rm removes the sandbox in each of these cases; only an nsfleet that is killed (SIGKILL) or ended by a third signal
 leaves it behind: \`nsfleet sandbox rm -f\`. With --json the output goes to standard error, the sandbox to standard output.
 
+Each host's own policy says which of its namespaces a sandbox may share and what may be joined: \`host\`, pid:, path: and id: nothing
+by default. pid:, path: and id: need a --constraint that says on which host; sandbox:NAME runs where that one does. A pid or mount
+namespace is joined together with the user namespace that owns it: --pid sandbox:web --userns sandbox:web.
+
 Examples:
   nsfleet sandbox run --rm -- sh -c 'hostname; id; ls /proc'
   nsfleet sandbox run -d --name web --label app=web --constraint 'host.labels.zone == "a"' -- python3 -m http.server
   nsfleet sandbox run --root /srv/roots/alpine --user 1000:1000 -w /tmp -- /bin/sh -c 'touch x'
   nsfleet sandbox run -v /srv/data:/data:ro --tmpfs /scratch:size=256m -- ls /data
+  nsfleet sandbox run --network sandbox:web -- ss -ltn
+  nsfleet sandbox run --time-offset boottime=240h -- uptime
   nsfleet sandbox run --dry-run -- true`;

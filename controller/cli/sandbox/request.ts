@@ -3,6 +3,8 @@ import type { Environment } from '#shared/config.ts';
 import { NsfleetError, issuesText } from '#shared/errors.ts';
 import { SandboxRequest } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
+import { idMapOptions, namespaceOptions, timeOffsetOptions } from './namespace-options.ts';
+import type { NamespaceOptions } from './namespace-options.ts';
 import { sizeBytes } from './sizes.ts';
 import {
   capabilityOptions,
@@ -17,9 +19,13 @@ import {
 } from './values.ts';
 import { mountOption, tmpfsOption, volumeOption } from './volume-options.ts';
 
-export type RunOptions = {
+export type RunOptions = NamespaceOptions & {
   name?: string;
   hostname?: string;
+  domainname?: string;
+  uidmap?: string[];
+  gidmap?: string[];
+  timeOffset?: string[];
   label?: string[];
   constraint?: string;
   rm?: boolean;
@@ -58,11 +64,17 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
     ...(options.tmpfs ?? []).map(tmpfsOption),
   ];
   const user = userOption('--user', options.user, options.groupAdd ?? []);
+  const idMaps = idMapOptions(options.uidmap, options.gidmap);
+  const timeOffsets = timeOffsetOptions(options.timeOffset);
   const spec = {
     command: [...command],
     env: environmentOptions('--env', options.env ?? [], env),
     root: rootOf(options),
     ...(volumes.length === 0 ? {} : { volumes }),
+    namespaces: namespaceOptions(options),
+    ...(idMaps === undefined ? {} : { idMaps }),
+    ...(timeOffsets === undefined ? {} : { timeOffsets }),
+    ...(options.domainname === undefined ? {} : { domainname: options.domainname }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(user === undefined ? {} : { user }),
     ...(options.capAdd === undefined ? {} : { capabilities: { add: capabilityOptions('--cap-add', options.capAdd) } }),

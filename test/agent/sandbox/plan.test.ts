@@ -186,7 +186,18 @@ test('what enters is bound as the first process', () => {
     oomScoreAdj: 500,
     capabilities: { add: ['CAP_NET_RAW'] },
   });
-  const enter = compileEnterPlan({ command: ['x'], env: {}, cwd: '/', user: spec.user, spec, hostname: 'web', idRange, owner, kernel });
+  const enter = compileEnterPlan({
+    command: ['x'],
+    env: {},
+    cwd: '/',
+    user: spec.user,
+    spec,
+    hostname: 'web',
+    idRange,
+    joined: null,
+    owner,
+    kernel,
+  });
   const run = compile(spec);
   assert.deepEqual(Plan.parse(enter), enter);
   assert.deepEqual(enter.idMaps, run.idMaps);

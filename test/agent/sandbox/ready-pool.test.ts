@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { noCgroups, openCgroups } from '#agent/cgroup/hierarchy.ts';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
+import { emptyModel } from '#agent/inventory/model.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import type { ReadyPool } from '#agent/sandbox/ready-pool.ts';
 import { firstPlan } from '#agent/sandbox/ready-plan.ts';
@@ -66,6 +67,7 @@ async function runOne(ready: ReadyPool, command: string[], idRange = range(0)): 
     host: readHostRootFacts(),
     policy: policyOf(PolicyFile.parse({ version: 1 }), null, {}, []),
     kernel,
+    joins: { initOf: () => null, model: async () => emptyModel },
     owner: { uid: 0, gid: 0 },
   };
   made += 1;
