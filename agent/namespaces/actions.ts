@@ -6,9 +6,10 @@ import type { Link } from '../link.ts';
 import { checkAction } from '../policy.ts';
 import type { RunnerParts } from '../sandbox/runner.ts';
 import type { OpenStream } from '../stream/served-process.ts';
-import { openNamespace, startJoin } from './join.ts';
-import { keepExisting, keepNew, wordOf } from './keep.ts';
+import { startJoin } from './join.ts';
+import { keepExisting, keepNew } from './keep.ts';
 import type { KeepParts } from './keep.ts';
+import { openNamespace, wordOf } from './open-namespace.ts';
 import { planReap, takeSteps } from './reap.ts';
 import { unkeep } from './unkeep.ts';
 

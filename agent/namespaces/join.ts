@@ -1,12 +1,6 @@
 /** `ns exec`: a program of the host in chosen namespaces, the host's where none is chosen: nsenter(1) for any host of the fleet. */
-import { Fd } from '#native/handles.ts';
-import type { Native } from '#native/binding.ts';
-import type { NamedNamespace } from '#shared/act.ts';
-import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
 import type { JoinRequest } from '#shared/messages.ts';
 import type { Plan, PlanJoin } from '#shared/plan.ts';
-import { openWay } from '../inventory/describe/open-way.ts';
-import { waysOf } from '../inventory/describe/way.ts';
 import type { Model } from '../inventory/model.ts';
 import type { Link } from '../link.ts';
 import { failureError } from '../sandbox/failures.ts';
@@ -15,8 +9,7 @@ import { joinOrder } from '../sandbox/join-facts.ts';
 import type { RunnerParts } from '../sandbox/runner.ts';
 import { serveProcess } from '../stream/served-process.ts';
 import type { OpenStream } from '../stream/served-process.ts';
-import { wordOf } from './keep.ts';
-import { idOf } from './unkeep.ts';
+import { openNamespace, wordOf } from './open-namespace.ts';
 
 const attempted = 'run a command in chosen namespaces';
 
@@ -67,29 +60,4 @@ function joinPlan({ command, env, cwd }: JoinRequest, joins: readonly PlanJoin[]
       gid: 0,
     },
   };
-}
-
-/** Open on the namespace that was named, and on no other: an id that has passed on is refused. */
-export function openNamespace(native: Pick<Native, 'relate'>, model: Model, named: NamedNamespace, proc = '/proc'): Fd {
-  const target = wordOf(named);
-  const gone = (reason: string) => new NsfleetError('NAMESPACE_NOT_FOUND', { attempted: 'open', target, reason });
-  const namespace = model.namespaces.get(`${named.type} ${named.key}`);
-  if (namespace === undefined) throw gone('this host has no such namespace, or not any more');
-  const way = waysOf(model, proc, native.relate({ path: '/proc/self/ns/mnt' }).inode)(namespace);
-  if (way === null) throw gone('nothing that this host can open leads to it');
-  let fd: Fd;
-  try {
-    fd = new Fd(openWay(way));
-  } catch (error) {
-    throw gone(asNsfleetError(error, 'open', target).reason);
-  }
-  try {
-    const seen = native.relate({ fd });
-    const id = idOf(named.key);
-    if (seen.type === named.type && seen.inode === namespace.inode && (id === null || seen.id === id)) return fd;
-    throw gone('another namespace stands in its place by now');
-  } catch (error) {
-    fd.close();
-    throw asNsfleetError(error, 'open', target);
-  }
 }

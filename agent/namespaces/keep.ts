@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { Fd } from '#native/handles.ts';
 import { errnoName } from '#native/native-error.ts';
-import type { KeepRequest, KeptNamespace, KeptType, NamedNamespace } from '#shared/act.ts';
+import type { KeepRequest, KeptNamespace, KeptType } from '#shared/act.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import { namespaceKey } from '#shared/namespace.ts';
 import type { RunnerParts } from '../sandbox/runner.ts';
@@ -156,6 +156,3 @@ function isEmpty(directory: string): boolean {
     return false;
   }
 }
-
-/** For messages. */
-export const wordOf = ({ type, key }: NamedNamespace): string => `${type} namespace ${key}`;

@@ -14,7 +14,7 @@ import type { Model } from '../inventory/model.ts';
 import { releaseEmpty } from './keep.ts';
 import type { KeepParts } from './keep.ts';
 import { forgetName } from './request-notes.ts';
-import { idOf } from './unkeep.ts';
+import { idOf } from './open-namespace.ts';
 
 /** Pure: what would be done, or why nothing. `ownMountInode`: of the agent's mount namespace. */
 export function planReap(

@@ -4,7 +4,8 @@ import type { KeptType } from '#shared/act.ts';
 import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
 import type { NamespaceKey } from '#shared/namespace.ts';
 import type { Model } from '../inventory/model.ts';
-import { releaseEmpty, wordOf } from './keep.ts';
+import { releaseEmpty } from './keep.ts';
+import { idOf, wordOf } from './open-namespace.ts';
 import type { KeepParts } from './keep.ts';
 import { findKept } from './kept-files.ts';
 import { forgetName } from './request-notes.ts';
@@ -35,9 +36,4 @@ export async function unkeep(parts: KeepParts, model: Model, { type, key, force 
   }
   await releaseEmpty(parts);
   return files.map(({ path }) => path);
-}
-
-/** The kernel's id in a key; null where the key has none. */
-export function idOf(key: NamespaceKey): string | null {
-  return key.startsWith('id:') ? key.slice(3) : null;
 }

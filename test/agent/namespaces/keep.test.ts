@@ -15,7 +15,7 @@ import { unkeep } from '#agent/namespaces/unkeep.ts';
 import { createTurns } from '#agent/sandbox/turns.ts';
 import { buildModel } from '#agent/inventory/model.ts';
 import type { Model } from '#agent/inventory/model.ts';
-import { openNamespace } from '#agent/namespaces/join.ts';
+import { openNamespace } from '#agent/namespaces/open-namespace.ts';
 import { loadNative } from '#native/binding.ts';
 import type { KeptType } from '#shared/act.ts';
 import { refusedWith } from '#test/controller/store/fixture.ts';
