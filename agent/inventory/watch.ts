@@ -9,7 +9,9 @@ import type { ChangeSource } from '#shared/host.ts';
 import type { Log } from '#shared/log.ts';
 import type { Changes } from '../changes/source.ts';
 import { createBudget } from './budget.ts';
+import type { Budget } from './budget.ts';
 import { createCommandLines } from './command-lines.ts';
+import { createCpuClock } from './cpu-clock.ts';
 import type { Describer } from './describe/describe.ts';
 import type { Discover } from './discover.ts';
 import type { GenerationStore } from './generations.ts';
@@ -64,12 +66,15 @@ export type WatchOptions = {
   onModel: (model: Model) => void;
 };
 
+type Charge = Budget['spend'];
+
 /** Opens nothing; `run` works. */
 export function createWatch(options: WatchOptions): Watch {
   const { native, discovery, changes, generations, describer, log, onModel } = options;
   const commandLines = createCommandLines();
   const pending = createPending();
   const budget = createBudget();
+  const cpu = createCpuClock(() => changes.pid);
   const judge = createJudge();
   let model: Model | null = null;
   let knownPids = new Set<number>();
@@ -79,11 +84,15 @@ export function createWatch(options: WatchOptions): Watch {
   /** Not before it is known how changes are heard: what happens after the first scan must be heard. */
   let fullAtMs = Infinity;
   let lastFullMs = -Infinity;
+  /** What was heard wants the next full scan, not only the time. */
+  let fullWanted = false;
   /** When holders other than processes are to be searched for. */
   let searchAtMs = -Infinity;
   /** When to ask again for namespaces that nothing known holds. */
   let unheldAtMs = Infinity;
   let heard = false;
+  /** Since the budget was told. */
+  let changesHeard = 0;
   let missed = 0;
   let verdict: NodeJS.Timeout | undefined;
   let wake = (): void => undefined;
@@ -94,6 +103,7 @@ export function createWatch(options: WatchOptions): Watch {
     onModel(next);
   };
   const fullBy = (atMs: number): void => {
+    fullWanted = true;
     fullAtMs = Math.min(fullAtMs, Math.max(atMs, lastFullMs + Math.max(fullSpacingMs, fullCpuMs * idleShare)));
   };
 
@@ -102,24 +112,32 @@ export function createWatch(options: WatchOptions): Watch {
     fullBy(performance.now());
   };
 
-  /** Turns: a patch belongs to the model that it was made for. */
+  /** Turns: a patch belongs to the model that it was made for. What it cost is charged, and what was used since the last one. */
   let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const mine = turn.then(() => {
+  const inTurn = (work: () => Promise<void>, charge: Charge = budget.spend): Promise<void> => {
+    const mine = turn.then(async () => {
+      const besideMs = cpu.lap();
       pending.begin();
-      return work().finally(() => pending.end((pid) => knownPids.has(pid)));
+      try {
+        await work();
+      } finally {
+        pending.end((pid) => knownPids.has(pid));
+        charge(cpu.lap(), besideMs, performance.now());
+      }
     });
     turn = mine.catch(() => undefined);
     return mine;
   };
 
   /** All processes; `search`: and all other holders, which costs most. */
-  const scan = (search: boolean): Promise<void> =>
-    inTurn(async () => {
+  const scan = (search: boolean): Promise<void> => {
+    let wanted = false;
+    const look = async (): Promise<void> => {
       const start = performance.now();
-      const startCpuMs = cpuMs();
       const waiting = pending.take();
       if (search) {
+        wanted = fullWanted;
+        fullWanted = false;
         lastFullMs = start;
         clearTimeout(verdict);
         judge.begin(waiting?.keys() ?? []);
@@ -134,20 +152,23 @@ export function createWatch(options: WatchOptions): Watch {
       const found = search || model === null ? built.model : keepUnheld(model, built.model);
       const next = await describer.describe(found, { refresh });
       if (refresh) refreshedAtMs = start;
-      const spentMs = cpuMs() - startCpuMs;
-      budget.spend(spentMs, performance.now());
       if (search) {
         if (heard && model !== null && waiting !== null) judge.compare(model, next);
         verdict = setTimeout(count, settleMs).unref();
-        fullCpuMs = spentMs;
-        budget.setFullScan(spentMs);
       }
       if (search || !heard) {
         const interval = heard ? options.fullIntervalMs : Math.max(options.intervalMs, durationMs * idleShare);
         fullAtMs = performance.now() + interval * (1 + jitterShare * (2 * Math.random() - 1));
       }
       keep(next);
-    });
+    };
+    const charge: Charge = (ms, ...rest) => {
+      fullCpuMs = ms;
+      budget.setFullScan(ms);
+      (wanted ? budget.spend : budget.spendSaved)(ms, ...rest);
+    };
+    return inTurn(look, search ? charge : undefined);
+  };
   // Where changes are polled for, other holders than processes are not searched for each time.
   const full = coalesce(() => scan(heard || performance.now() >= searchAtMs));
   /** The slow judge's verdict on what was heard: 0 misses are normal. */
@@ -163,14 +184,12 @@ export function createWatch(options: WatchOptions): Watch {
     inTurn(async () => {
       const taken = pending.isAll ? null : pending.take();
       if (taken === null || model === null) return;
-      const startCpuMs = cpuMs();
       const before = model;
       const { rows, asked, wantsFull } = await round.look(before, taken);
       const seen = buildModel(rows, generations.current, commandLines.readNow, 0, asked);
       let next = keepUnheld(before, patchModel(before, seen.model, asked, commandLines.readNow));
       await generations.keep(withoutEnded(seen.generations, before, next));
       if (wantsWords(before, next)) next = await describer.describe(next, { refresh: false });
-      budget.spend(cpuMs() - startCpuMs, performance.now());
       if (wantsFull) searchSoon();
       if (next !== before) keep(next);
     });
@@ -198,12 +217,16 @@ export function createWatch(options: WatchOptions): Watch {
     const due = [{ work: full, inMs: fullAtMs - now }];
     if (model !== null) {
       const look = pending.size > Math.max(fewPids, knownPids.size * fewShare) ? () => scan(false) : patch;
-      if (pending.size > 0) due.push({ work: look, inMs: budget.waitMs(now) });
+      if (pending.size > 0) due.push({ work: look, inMs: 0 });
       due.push({ work: askUnheld, inMs: unheldAtMs - now });
       const settlesInMs = heard ? describer.settlesInMs() : null;
       if (settlesInMs !== null) due.push({ work: describeAgain, inMs: settlesInMs });
     }
-    return due.reduce((first, other) => (other.inMs < first.inMs ? other : first));
+    const first = due.reduce((one, other) => (other.inMs < one.inMs ? other : one));
+    budget.hear(changesHeard, now);
+    changesHeard = 0;
+    // Where changes are polled for, the scans' own spacing is the bound.
+    return { work: first.work, inMs: heard ? Math.max(first.inMs, budget.waitMs(now)) : first.inMs };
   };
   const describeAgain = (): Promise<void> =>
     inTurn(async () => {
@@ -213,6 +236,7 @@ export function createWatch(options: WatchOptions): Watch {
   const ear = {
     onChange(pid: number, kinds: number): void {
       judge.heard(pid);
+      changesHeard += 1;
       const idle = pending.size === 0;
       pending.add(pid, kinds, knownPids.has(pid));
       if (pending.isAll) fullBy(performance.now());
@@ -279,12 +303,6 @@ export function createWatch(options: WatchOptions): Watch {
       }
     },
   };
-}
-
-/** Of this process, all threads: on a busy host a look takes long and costs the same. */
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
 }
 
 /** Namespaces that are new, or whose first process is another one. */

@@ -20,8 +20,8 @@ export type WholePath = AsyncDisposable & {
   stages(): Row[];
   pidOf(part: string): number;
   host(): Promise<Host>;
-  /** A full scan now, and how long it took. */
-  scan(): Promise<{ fullScanMs: number }>;
+  /** A full scan now. */
+  scan(): Promise<void>;
   /** Where its Postgres is to be reached. */
   database: { host: string; port: number; password: string };
 };
@@ -49,7 +49,6 @@ export async function startWholePath(workDir: string): Promise<WholePath> {
     pidOf: (part) => readStack(stackFile(directories(env)))?.processes.find((process) => process.part === part)?.pid ?? missing(part),
     async scan() {
       await client.call('namespaceList', { query: { live: 'true' } });
-      return { fullScanMs: ((await host()).scan?.durationMicros ?? Number.NaN) / 1000 };
     },
     async create(command) {
       const before = await look();

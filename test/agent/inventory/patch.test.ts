@@ -178,20 +178,41 @@ test('pending: a process that came and went is forgotten, what is unknown does n
   assert.equal(pending.size, 0);
 });
 
-test('budget: at most one full scan’s work a second, whatever comes', () => {
+test('budget: in a storm at most one full scan’s work a second, all in all', () => {
   const budget = createBudget();
   budget.setFullScan(40);
   let now = 10_000;
   let spent = 0;
+  budget.hear(1500, now);
   const end = now + 10_000;
   while (now < end) {
-    now += budget.waitMs(now);
-    budget.spend(3, now);
+    const waitMs = budget.waitMs(now);
+    now += waitMs;
+    budget.hear(Math.ceil(waitMs * 5), now);
+    budget.spend(2, 1, now);
     spent += 3;
     now += 3;
   }
-  assert.ok(spent <= 40 * 12 + 6, `${spent} ms in ten seconds`);
+  assert.ok(spent <= 40 * 10, `${spent} ms in ten seconds, with all that was saved`);
   assert.ok(spent >= 40 * 9, `${spent} ms in ten seconds`);
+});
+
+test('budget: a tenth of the time where no storm is, and what the agent does beside delays a look little', () => {
+  const budget = createBudget();
+  budget.setFullScan(40);
+  let now = 10_000;
+  for (let second = 0; second < 10; second += 1) {
+    for (let change = 0; change < 25; change += 1) {
+      budget.hear(30, now);
+      assert.equal(budget.waitMs(now), 0);
+      budget.spend(2, 1, now);
+      now += 40;
+    }
+  }
+  budget.spendSaved(5000, 0, now);
+  assert.ok(budget.waitMs(now) <= 100, 'a scan that was asked for keeps nothing waiting');
+  budget.spend(0, 5000, now);
+  assert.ok(budget.waitMs(now) <= 250 + 100, 'what the agent does beside does not keep changes waiting for long');
 });
 
 test('judge: only what nobody told of is a miss', () => {
