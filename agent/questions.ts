@@ -4,6 +4,7 @@ import type { Log } from '#shared/log.ts';
 import { protocolVersion } from '#shared/messages.ts';
 import type { MessageOf, Question } from '#shared/messages.ts';
 import { formatPlan } from '#shared/plan-text.ts';
+import { cgroupOf, previewLimits } from './sandbox/change.ts';
 import { findMounts } from './inventory/find-mounts.ts';
 import type { Reporter } from './inventory/reporter.ts';
 import { translatePid } from './inventory/translate-pid.ts';
@@ -80,6 +81,10 @@ export function createQuestions(parts: QuestionParts): Questions {
       case 'exec':
         checkRoom(streams.size);
         return keep(await startExec(parts.runner, parts.link(), question.streamId, find(question.placementId), question.exec));
+      case 'limits':
+        return previewLimits(parts.runner.cgroups, find(question.placementId), question.resources);
+      case 'stats':
+        return cgroupOf(parts.runner.cgroups, find(question.placementId)).stats();
       case 'logs': {
         checkRoom(streams.size);
         const { placementId, follow, streamId } = question;

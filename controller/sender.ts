@@ -9,7 +9,7 @@ const placementsPerMessage = 200;
 /** Room for the message around its placements. */
 const frameBytes = 1024;
 
-export type SendReason = 'create' | 'stop' | 'remove' | 'followUp' | 'digest' | 'hello' | 'unconfirmed';
+export type SendReason = 'create' | 'change' | 'stop' | 'remove' | 'followUp' | 'digest' | 'hello' | 'unconfirmed';
 
 export type Sender = {
   /** False where there is no connection to NATS. `tell` asks the host for the status of everything it holds. */

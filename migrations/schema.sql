@@ -395,8 +395,9 @@ CREATE TABLE placements (
   started_at timestamp with time zone,
   ended_at timestamp with time zone,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
-  CONSTRAINT placements_state CHECK ((state = ANY (ARRAY['placed'::text, 'running'::text, 'stopping'::text, 'stopped'::text, 'failed'::text, 'lost'::text, 'removed'::text]))),
-  CONSTRAINT placements_wanted CHECK ((wanted = ANY (ARRAY['running'::text, 'stopped'::text, 'removed'::text]))),
+  oom_kills integer,
+  CONSTRAINT placements_state CHECK ((state = ANY (ARRAY['placed'::text, 'running'::text, 'paused'::text, 'stopping'::text, 'stopped'::text, 'failed'::text, 'lost'::text, 'removed'::text]))),
+  CONSTRAINT placements_wanted CHECK ((wanted = ANY (ARRAY['running'::text, 'paused'::text, 'stopped'::text, 'removed'::text]))),
   CONSTRAINT placements_host_id_hosts_id_fk FOREIGN KEY (host_id) REFERENCES hosts(id),
   CONSTRAINT placements_sandbox_id_sandboxes_id_fk FOREIGN KEY (sandbox_id) REFERENCES sandboxes(id),
   CONSTRAINT placements_pkey PRIMARY KEY (id)

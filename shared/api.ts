@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { KeepRequest, KeptName, KeptNamespace, ReapOutcome } from './act.ts';
 import { Seq, Since, Text, TypeList, eventChoice, filter } from './event-query.ts';
+import { LimitWrite, ResourcesChange, SandboxStats } from './cgroup.ts';
 import { HostId } from './host.ts';
 import { ReportedProcess } from './inventory.ts';
 import { Mount, MountQuery } from './mount.ts';
@@ -56,7 +57,7 @@ const flag = z.enum(['true', 'false']).default('false');
 const NamespaceParams = z.object({ namespace: Text.describe('number, key or inode') });
 const which = { host: Text.optional().describe('host id or name'), type: NamespaceType.optional() };
 export type Route = {
-  method: 'GET' | 'POST' | 'DELETE';
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   path: string;
   summary: string;
   params?: z.ZodObject;
@@ -344,6 +345,38 @@ export const api = {
     query: z.object(wait),
     body: z.strictObject({ signal: SignalName.optional(), graceMs: z.int().min(0).max(3_600_000).optional() }),
     reply: Sandbox,
+  },
+  sandboxUpdate: {
+    method: 'PATCH',
+    path: '/v1/sandboxes/:sandbox',
+    summary: 'Change the limits of a sandbox that runs; with dryRun only what would be written is told',
+    params: SandboxParams,
+    query: z.object({ waitMs: wait.waitMs, dryRun: flag }),
+    body: z.strictObject({ resources: ResourcesChange }),
+    reply: z.object({ sandbox: Sandbox, writes: z.array(LimitWrite).describe('to the files of its cgroup') }),
+  },
+  sandboxPause: {
+    method: 'POST',
+    path: '/v1/sandboxes/:sandbox/pause',
+    summary: 'Freeze everything that runs in it',
+    params: SandboxParams,
+    query: z.object({ waitMs: wait.waitMs }),
+    reply: Sandbox,
+  },
+  sandboxResume: {
+    method: 'POST',
+    path: '/v1/sandboxes/:sandbox/resume',
+    summary: 'Let a paused sandbox run again',
+    params: SandboxParams,
+    query: z.object({ waitMs: wait.waitMs }),
+    reply: Sandbox,
+  },
+  sandboxStats: {
+    method: 'GET',
+    path: '/v1/sandboxes/:sandbox/stats',
+    summary: 'What it uses of its host at this moment, as its cgroup tells',
+    params: SandboxParams,
+    reply: SandboxStats,
   },
   sandboxRemove: {
     method: 'DELETE',

@@ -45,6 +45,14 @@ export const Resources = z
   .describe('limits; what is not given is not limited');
 export type Resources = z.infer<typeof Resources>;
 
+/** A change of them: what is not named stays, null takes a limit away. */
+export const ResourcesChange = z.strictObject(
+  Object.fromEntries(Object.entries(Resources.shape).map(([name, schema]) => [name, schema.nullable()])) as {
+    [K in keyof typeof Resources.shape]: z.ZodNullable<(typeof Resources.shape)[K]>;
+  },
+);
+export type ResourcesChange = z.infer<typeof ResourcesChange>;
+
 /** One write that sets a limit: the file of the cgroup, and its content. */
 export const LimitWrite = z.object({ controller: CgroupController, file: z.string(), value: z.string() });
 export type LimitWrite = z.infer<typeof LimitWrite>;

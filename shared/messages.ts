@@ -14,6 +14,7 @@
  */
 import { z } from 'zod';
 import { KeepRequest, KeptName, KeptNamespace, KeptType, NamedNamespace, ReapOutcome } from './act.ts';
+import { LimitWrite, Resources } from './cgroup.ts';
 import { NsfleetError, issuesText } from './errors.ts';
 import { HostHello, HostId } from './host.ts';
 import { Report, ReportReply } from './inventory.ts';
@@ -117,6 +118,10 @@ export const Question = z.discriminatedUnion('type', [
     .describe('take away the mounts that hold namespaces in which nothing lives'),
   JoinRequest.extend({ type: z.literal('join'), streamId: Token }).describe('run a program of the host in chosen namespaces'),
   z.object({ type: z.literal('exec'), streamId: Token, placementId: z.uuid(), exec: ExecRequest }),
+  z
+    .object({ type: z.literal('limits'), placementId: z.uuid(), resources: Resources.nullable() })
+    .describe('what would be written to give it these limits, or a refusal; null: whether it has a cgroup that can be frozen'),
+  z.object({ type: z.literal('stats'), placementId: z.uuid() }),
   z.object({ type: z.literal('logs'), streamId: Token, placementId: z.uuid(), follow: z.boolean() }),
 ]);
 export type Question = z.infer<typeof Question>;
@@ -129,6 +134,7 @@ export const KeptAnswer = z.object({ namespaces: z.array(KeptNamespace) });
 export const UnkeptAnswer = z.object({ paths: z.array(z.string()) });
 export const ReapAnswer = z.object({ outcomes: z.array(ReapOutcome) });
 export const PidsAnswer = PidTranslation;
+export const LimitsAnswer = z.object({ writes: z.array(LimitWrite) });
 export const PlanAnswer = z.object({ plan: z.unknown(), lines: z.array(z.string()) });
 
 export const Answer = z.object({ v, requestId: Token, data: z.unknown().optional(), error: WireError.nullable() });

@@ -5,6 +5,7 @@
  * States of a placement, each told by the kernel and not by hope:
  * - `placed`: a host is chosen and the choice is committed; the host has not answered yet.
  * - `running`: the command's execve succeeded.
+ * - `paused`: as running, but frozen: nothing of it gets processor time.
  * - `stopping`: a stop was asked for; the stop signal is out, the grace period runs.
  * - `stopped`: the command ended and everything it left was killed. Has an exit status.
  * - `failed`: it never ran; the error says which step refused. Nothing of it is left on the host.
@@ -23,19 +24,20 @@ import { SandboxNamespaces, TimeOffsets, contradictions } from './sandbox-namesp
 import { SignalName } from './signal.ts';
 import { Volumes } from './volume.ts';
 
-export const sandboxStates = ['placed', 'running', 'stopping', 'stopped', 'failed', 'lost', 'removed'] as const;
+export const sandboxStates = ['placed', 'running', 'paused', 'stopping', 'stopped', 'failed', 'lost', 'removed'] as const;
 export const SandboxState = z.enum(sandboxStates);
 export type SandboxState = z.infer<typeof SandboxState>;
 
 /** The one transition table. What is not listed is refused, whoever asks. */
 const transitions: Record<SandboxState, readonly SandboxState[]> = {
-  placed: ['running', 'stopping', 'stopped', 'failed', 'lost', 'removed'],
-  running: ['stopping', 'stopped', 'lost', 'removed'],
+  placed: ['running', 'paused', 'stopping', 'stopped', 'failed', 'lost', 'removed'],
+  running: ['paused', 'stopping', 'stopped', 'lost', 'removed'],
+  paused: ['running', 'stopping', 'stopped', 'lost', 'removed'],
   stopping: ['stopped', 'failed', 'lost', 'removed'],
   stopped: ['removed'],
   failed: ['removed'],
   // A host that was silent may yet tell how it ended.
-  lost: ['running', 'stopped', 'removed'],
+  lost: ['running', 'paused', 'stopped', 'removed'],
   removed: [],
 };
 
@@ -49,7 +51,7 @@ export function isEnded(state: SandboxState): boolean {
   return state === 'stopped' || state === 'failed' || state === 'lost' || state === 'removed';
 }
 
-export const Wanted = z.enum(['running', 'stopped', 'removed']);
+export const Wanted = z.enum(['running', 'paused', 'stopped', 'removed']);
 export type Wanted = z.infer<typeof Wanted>;
 
 /** RFC 1123, so that it can be a hostname too. */

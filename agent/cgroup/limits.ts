@@ -57,6 +57,12 @@ export function requireControllers(lacks: ReadonlyMap<CgroupController, string>,
   throw new NsfleetError('LIMITS_UNAVAILABLE', { attempted: 'limit sandbox', target, reason });
 }
 
+/** For what only a cgroup can do. */
+export function noCgroupOf(target: string): NsfleetError {
+  const reason = 'it has no cgroup of its own: its host has no cgroup v2 for sandboxes, or had none when it was made';
+  return new NsfleetError('LIMITS_UNAVAILABLE', { attempted: 'change sandbox', target, reason });
+}
+
 function cpuMax(cpus: number): string {
   return `${Math.max(quotaUsMin, Math.round(cpus * periodUs))} ${periodUs}`;
 }

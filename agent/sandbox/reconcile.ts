@@ -5,6 +5,7 @@
 import { isEnded } from '#shared/sandbox.ts';
 import type { ExitStatus } from '#shared/sandbox.ts';
 import type { SignalName } from '#shared/signal.ts';
+import { limitWrites } from '../cgroup/limits.ts';
 import type { PlacementRecord } from './record.ts';
 
 /** What is known beside the record. */
@@ -27,6 +28,10 @@ export type Step =
   | { type: 'lose' }
   /** send the stop signal; SIGKILL follows after the grace */
   | { type: 'stop'; signal: SignalName; graceMs: number }
+  /** freeze or thaw everything in it */
+  | { type: 'freeze'; frozen: boolean }
+  /** its limits are to change while it runs */
+  | { type: 'limit' }
   /** look again then */
   | { type: 'wait'; untilMs: number }
   /** the grace is over */
@@ -46,10 +51,14 @@ export function nextStep(record: PlacementRecord, facts: Facts): Step | null {
   }
   switch (desired.wanted) {
     case 'running':
-      return state === 'placed' ? { type: 'create' } : null;
+      if (state === 'placed') return { type: 'create' };
+      return state === 'paused' ? unlessRefused(record, { type: 'freeze', frozen: false }) : limit(record);
+    case 'paused':
+      if (state === 'placed') return { type: 'create' };
+      return state === 'running' ? unlessRefused(record, { type: 'freeze', frozen: true }) : limit(record);
     case 'stopped':
       if (state === 'placed') return { type: 'skip' };
-      if (state === 'running') {
+      if (state === 'running' || state === 'paused') {
         const { spec } = desired;
         return { type: 'stop', signal: desired.stopSignal ?? spec.stopSignal, graceMs: desired.stopGraceMs ?? spec.stopGraceMs };
       }
@@ -61,4 +70,15 @@ export function nextStep(record: PlacementRecord, facts: Facts): Step | null {
     case 'removed':
       return { type: 'destroy' };
   }
+}
+
+function limit(record: PlacementRecord): Step | null {
+  const { desired, state, resources } = record;
+  if (state !== 'running' && state !== 'paused') return null;
+  return limitWrites(desired.spec.resources, resources).length === 0 ? null : unlessRefused(record, { type: 'limit' });
+}
+
+/** What the kernel refused once it refuses again: it waits for another wish. */
+function unlessRefused({ refused, desired }: PlacementRecord, step: Step): Step | null {
+  return refused === desired.generation ? null : step;
 }

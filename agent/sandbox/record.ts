@@ -25,6 +25,8 @@ export const PlacementRecord = z.object({
   cgroup: z.string().nullable().default(null),
   /** the limits that hold */
   resources: Resources.default({}),
+  /** the generation of a change that the kernel refused: it is not tried again */
+  refused: z.int().nullable().default(null),
   exit: ExitStatus.nullable(),
   error: WireError.nullable(),
   startedAt: z.iso.datetime().nullable(),
@@ -48,6 +50,7 @@ export function newRecord(desired: DesiredPlacement, bootId: string, now: number
     namespaces: [],
     cgroup: null,
     resources: {},
+    refused: null,
     exit: null,
     error: null,
     startedAt: null,

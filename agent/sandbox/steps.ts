@@ -7,6 +7,8 @@ import type { Log } from '#shared/log.ts';
 import { isEnded } from '#shared/sandbox.ts';
 import type { ExitStatus } from '#shared/sandbox.ts';
 import { signalNumber } from '#shared/signal.ts';
+import { limitWrites, noCgroupOf } from '../cgroup/limits.ts';
+import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
 import { readExitFile } from './exit-file.ts';
 import { checkIdRange } from './ids.ts';
 import type { IdPool } from './ids.ts';
@@ -24,6 +26,8 @@ import type { Tombstones } from './tombstones.ts';
 
 /** SIGKILL works at once unless a process sits in the kernel (a dead disk, a dead NFS server). */
 const killBoundMs = 10_000;
+/** A process that sits in the kernel freezes when it comes out. */
+const freezeBoundMs = 5000;
 
 export type StepParts = {
   runner: RunnerParts;
@@ -68,6 +72,8 @@ const executors: { [T in StepType]: Executor<T> } = {
       parts.advance(placement);
     }, untilMs - parts.nowMs());
   },
+  freeze: (parts, placement, { frozen }) => inCgroup(parts, placement, (cgroup) => freeze(cgroup, frozen)),
+  limit: (parts, placement) => inCgroup(parts, placement, (cgroup) => limit(cgroup, placement.record)),
   kill: (parts, placement) => killAll(parts, placement),
   destroy,
 };
@@ -141,11 +147,18 @@ function checkRoom(parts: StepParts, placement: Placement): void {
 }
 
 async function stop(parts: StepParts, placement: Placement, { signal, graceMs }: Extract<Step, { type: 'stop' }>): Promise<void> {
+  const { state, cgroup } = placement.record;
   change(parts, placement, { state: 'stopping', stopDeadlineMs: parts.nowMs() + graceMs });
   await placement.link?.signal(signalNumber(signal)).catch((error: unknown) => {
     // It ended in this moment: its exit is on the way.
     parts.log.debug({ error, placementId: placement.record.desired.placementId }, 'stop signal not delivered');
   });
+  // What is frozen cannot heed a signal. SIGKILL after the grace reaches it all the same.
+  if (state === 'paused' && cgroup !== null)
+    await parts.runner.cgroups
+      .open(cgroup)
+      ?.freeze(false, freezeBoundMs)
+      .catch(() => undefined);
 }
 
 async function end(
@@ -206,6 +219,32 @@ async function destroy(parts: StepParts, placement: Placement): Promise<void> {
     endedAt: placement.record.endedAt ?? at(parts),
   };
   placement.mustTell = true;
+}
+
+/** A change of what runs: done, or refused with an error that its status tells; it runs on as it did. */
+async function inCgroup(
+  parts: StepParts,
+  placement: Placement,
+  act: (cgroup: SandboxCgroup) => Promise<Partial<PlacementRecord>> | Partial<PlacementRecord>,
+): Promise<void> {
+  const { desired, cgroup: name } = placement.record;
+  try {
+    const cgroup = name === null ? null : parts.runner.cgroups.open(name);
+    if (cgroup === null) throw noCgroupOf(desired.name);
+    change(parts, placement, { ...(await act(cgroup)), error: null });
+  } catch (error) {
+    change(parts, placement, { refused: desired.generation, error: asNsfleetError(error, 'change sandbox', desired.name).toWire() });
+  }
+}
+
+async function freeze(cgroup: SandboxCgroup, frozen: boolean): Promise<Partial<PlacementRecord>> {
+  await cgroup.freeze(frozen, freezeBoundMs);
+  return { state: frozen ? 'paused' : 'running' };
+}
+
+function limit(cgroup: SandboxCgroup, { desired, resources }: PlacementRecord): Partial<PlacementRecord> {
+  cgroup.limit(limitWrites(desired.spec.resources, resources));
+  return { resources: desired.spec.resources };
 }
 
 /** Its cgroup goes once nothing runs in it; what was left of it is killed. */

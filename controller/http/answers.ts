@@ -1,6 +1,7 @@
 /** What answers each route: the whole API on one page. */
 import type { Context } from '../context.ts';
 import { agentUserJwt } from '../credentials/users.ts';
+import { pauseSandbox, sandboxStats, updateSandbox } from '../sandbox/change.ts';
 import { createSandbox } from '../sandbox/create.ts';
 import { removeSandbox, stopSandbox } from '../sandbox/end.ts';
 import { planSandbox } from '../sandbox/plan.ts';
@@ -50,6 +51,11 @@ export function createAnswers(context: Context): Answers {
       const sandbox = await findSandbox(db, asked.params.sandbox);
       return awaitState(context, sandbox, waitOf(asked));
     },
+    sandboxUpdate: ({ params, query, body, signal }) =>
+      updateSandbox(context, params.sandbox, body.resources, { waitMs: query.waitMs, dryRun: query.dryRun === 'true', signal }),
+    sandboxPause: ({ params, query, signal }) => pauseSandbox(context, params.sandbox, 'paused', { ...query, signal }),
+    sandboxResume: ({ params, query, signal }) => pauseSandbox(context, params.sandbox, 'running', { ...query, signal }),
+    sandboxStats: ({ params, signal }) => sandboxStats(context, params.sandbox, signal),
     sandboxStop: (asked) => stopSandbox(context, asked.params.sandbox, asked.body, waitOf(asked)),
     sandboxRemove: (asked) => removeSandbox(context, asked.params.sandbox, asked.query.force === 'true', waitOf(asked)),
   };

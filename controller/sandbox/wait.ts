@@ -16,6 +16,8 @@ export function isSettled(state: SandboxState, awaited: SandboxState): boolean {
       return true;
     case 'running':
       return state !== 'placed';
+    case 'paused':
+      return state === 'paused' || state === 'stopping' || isEnded(state);
     case 'stopping':
       return state === 'stopping' || isEnded(state);
     case 'stopped':

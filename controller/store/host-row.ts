@@ -13,7 +13,7 @@ export const isReady: SQL = sql.raw(`coalesce(b.at > now() - interval '${readyFo
 
 /** What placements that are not ended take; `h` is the host. An id range is taken until its placement is removed. */
 export const usedSandboxes: SQL = sql`(select count(*)::int from placements u
-  where u.host_id = h.id and u.state in ('placed', 'running', 'stopping'))`;
+  where u.host_id = h.id and u.state in ('placed', 'running', 'paused', 'stopping'))`;
 export const usedIdRanges: SQL = sql`(select count(*)::int from placements u
   where u.host_id = h.id and u.state <> 'removed' and u.id_range_start is not null)`;
 

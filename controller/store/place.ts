@@ -99,6 +99,7 @@ async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
     ...told,
     id: sandboxId,
     state: 'placed',
+    observedGeneration: 0,
     labels: request.labels,
     autoRemove: request.autoRemove,
     hostId,

@@ -16,7 +16,8 @@ export const sandboxColumns: SQL = sql`s.id, s.seq::text as seq, s.name, s.label
   case when p.id_range_start is not null then json_build_object('start', p.id_range_start, 'count', p.id_range_count) end as "idRange",
   p.init_pid as "initPid", p.command_pid as "commandPid", p.error, p.stop_signal as "stopSignal", p.stop_grace_ms as "stopGraceMs",
   p.status_seq::float8 as "statusSeq", p.answered_generation as "answeredGeneration",
-  case when num_nonnulls(p.exit_code, p.exit_signal) > 0 then json_build_object('code', p.exit_code, 'signal', p.exit_signal) end as exit,
+  case when num_nonnulls(p.exit_code, p.exit_signal) > 0 then jsonb_build_object('code', p.exit_code, 'signal', p.exit_signal)
+    || case when p.oom_kills > 0 then jsonb_build_object('oomKills', p.oom_kills) else '{}' end end as exit,
   (select coalesce(json_agg(json_build_object('type', g.type, 'key', g.key, 'inode', g.inode)
       order by array_position(array['mnt', 'cgroup', 'uts', 'ipc', 'user', 'pid', 'net', 'time'], g.type)), '[]')
     from placement_namespaces g where g.placement_id = p.id) as namespaces,
@@ -24,7 +25,7 @@ export const sandboxColumns: SQL = sql`s.id, s.seq::text as seq, s.name, s.label
   ${iso(sql`s.created_at`)} as "createdAt", ${iso(sql`p.started_at`)} as "startedAt", ${iso(sql`p.ended_at`)} as "endedAt"`;
 
 /** A placed sandbox: the placement's columns are never null here. */
-export type SandboxRow = Sandbox & {
+export type SandboxRow = Omit<Sandbox, 'observedGeneration'> & {
   hostId: string;
   placementId: string;
   seq: string;
@@ -41,8 +42,8 @@ export async function sandboxRows(tx: Tx, attempted: string, condition: SQL): Pr
 }
 
 export function sandboxOf(row: SandboxRow): Sandbox {
-  const { seq: _1, superseded: _2, stopSignal: _3, stopGraceMs: _4, statusSeq: _5, answeredGeneration: _6, ...sandbox } = row;
-  return sandbox;
+  const { seq: _1, superseded: _2, stopSignal: _3, stopGraceMs: _4, statusSeq: _5, answeredGeneration, ...sandbox } = row;
+  return { ...sandbox, observedGeneration: answeredGeneration };
 }
 
 export function desiredOf(row: SandboxRow): DesiredPlacement {

@@ -1,12 +1,14 @@
 /** Sandboxes: what users ask for. What hosts tell of them is in placements.ts. */
+import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'drizzle-orm';
 import type { SQL } from 'drizzle-orm';
+import type { Resources } from '#shared/cgroup.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import { isEnded } from '#shared/sandbox.ts';
 import type { DesiredPlacement, SandboxState } from '#shared/sandbox.ts';
 import type { SignalName } from '#shared/signal.ts';
-import { transact } from './client.ts';
+import { rowsOf, transact } from './client.ts';
 import type { Store, Tx } from './client.ts';
 import { numberCursor } from './cursor.ts';
 import { findHost } from './hosts.ts';
@@ -45,7 +47,7 @@ export async function listSandboxes(tx: Tx, query: SandboxQuery): Promise<{ sand
   if (query.host !== undefined) conditions.push(sql`p.host_id = ${(await findHost(tx, query.host)).id}`);
   if (query.label !== undefined) conditions.push(labelled(query.label));
   if (query.state !== undefined) conditions.push(sql`p.state = ${query.state}`);
-  else if (!query.all) conditions.push(sql`p.state in ('placed', 'running', 'stopping')`);
+  else if (!query.all) conditions.push(sql`p.state in ('placed', 'running', 'paused', 'stopping')`);
   if (typeof query.cursor === 'string') conditions.push(sql`s.seq < ${numberCursor(query.cursor, attempted)}::bigint`);
   const rows = await sandboxRows(tx, attempted, sql`${sql.join(conditions, sql` and `)} order by s.seq desc limit ${query.limit + 1}`);
   const page = rows.slice(0, query.limit);
@@ -115,6 +117,35 @@ export async function requestRemove(store: Store, sandboxId: string, { force }: 
   });
 }
 
+/** Asks for other limits. ILLEGAL_TRANSITION where it does not run, or is to stop. */
+export async function requestLimits(store: Store, sandboxId: string, resources: Resources): Promise<WishOutcome> {
+  return change(store, sandboxId, 'limit sandbox', (row) => {
+    requireAlive(row, 'limit sandbox');
+    if (isDeepStrictEqual(row.spec.resources, resources)) return { row, send: true };
+    return { row: { ...row, spec: { ...row.spec, resources }, generation: row.generation + 1 }, send: true };
+  });
+}
+
+/** Asks that it be frozen, or run again. ILLEGAL_TRANSITION where it does not run, or is to stop. */
+export async function requestPause(store: Store, sandboxId: string, wanted: 'paused' | 'running'): Promise<WishOutcome> {
+  const attempted = wanted === 'paused' ? 'pause sandbox' : 'resume sandbox';
+  return change(store, sandboxId, attempted, (row) => {
+    requireAlive(row, attempted);
+    return { row: row.wanted === wanted ? row : { ...row, wanted, generation: row.generation + 1 }, send: true };
+  });
+}
+
+function requireAlive({ state, wanted, name }: SandboxRow, attempted: string): void {
+  const alive = state === 'running' || state === 'paused';
+  if (alive && wanted !== 'stopped' && wanted !== 'removed') return;
+  const reason = alive ? `it is to be ${wanted}` : `it is ${state}`;
+  throw new NsfleetError('ILLEGAL_TRANSITION', { attempted, target: name, reason });
+}
+
+async function writeSpec(tx: Tx, { id, spec }: SandboxRow): Promise<void> {
+  await rowsOf(tx, 'write the spec', sql`update sandboxes set spec = ${JSON.stringify(spec)}::jsonb where id = ${id}::uuid`);
+}
+
 async function change(
   store: Store,
   sandboxId: string,
@@ -127,6 +158,7 @@ async function change(
       const [before] = await sandboxRows(tx, attempted, sql`s.id = ${sandboxId}::uuid and not p.superseded for no key update of p`);
       if (before === undefined) throw notFound(sandboxId, 'there is none of that id');
       const decided = decide(before);
+      if (decided.row.spec !== before.spec) await writeSpec(tx, decided.row);
       if (decided.row.generation !== before.generation) await wish(tx, decided.row);
       return decided;
     },

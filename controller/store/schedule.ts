@@ -27,7 +27,7 @@ export async function schedulingView(tx: Tx): Promise<HostView[]> {
       from hosts h
       join beats b on b.host_id = h.id
       left join (
-        select host_id, count(*) filter (where state in ('placed', 'running', 'stopping')) as sandboxes,
+        select host_id, count(*) filter (where state in ('placed', 'running', 'paused', 'stopping')) as sandboxes,
           count(id_range_start) as id_ranges
         from placements where state <> 'removed' group by host_id
       ) u on u.host_id = h.id

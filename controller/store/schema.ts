@@ -274,6 +274,7 @@ export const placements = pgTable(
     commandPid: integer('command_pid'),
     exitCode: integer('exit_code'),
     exitSignal: integer('exit_signal'),
+    oomKills: integer('oom_kills'),
     error: jsonb().$type<WireError>(),
     startedAt: time('started_at'),
     endedAt: time('ended_at'),
@@ -294,8 +295,8 @@ export const placements = pgTable(
     uniqueIndex('placements_id_range')
       .on(t.hostId, t.idRangeStart)
       .where(sql`state <> 'removed' and id_range_start is not null`),
-    check('placements_state', sql`state in ('placed', 'running', 'stopping', 'stopped', 'failed', 'lost', 'removed')`),
-    check('placements_wanted', sql`wanted in ('running', 'stopped', 'removed')`),
+    check('placements_state', sql`state in ('placed', 'running', 'paused', 'stopping', 'stopped', 'failed', 'lost', 'removed')`),
+    check('placements_wanted', sql`wanted in ('running', 'paused', 'stopped', 'removed')`),
   ],
 );
 

@@ -23,7 +23,7 @@ export function writeStatuses(
     with told as (
       select * from jsonb_to_recordset(${JSON.stringify(told)}::jsonb) as told (
         id uuid, sandbox_id uuid, superseded boolean, state text, status_seq bigint, answered_generation int, wanted text, generation int,
-        init_pid int, command_pid int, exit_code int, exit_signal int, error jsonb, started_at timestamptz, ended_at timestamptz,
+        init_pid int, command_pid int, exit_code int, exit_signal int, oom_kills int, error jsonb, started_at timestamptz, ended_at timestamptz,
         namespaces jsonb, was_generation int, was_status_seq bigint,
         was_answered_generation int)
     ),
@@ -31,7 +31,7 @@ export function writeStatuses(
       update placements p set state = told.state, status_seq = told.status_seq, answered_generation = told.answered_generation,
         wanted = told.wanted, generation = told.generation,
         wanted_at = case when told.generation > p.generation then now() else p.wanted_at end,
-        init_pid = told.init_pid, command_pid = told.command_pid, exit_code = told.exit_code, exit_signal = told.exit_signal,
+        init_pid = told.init_pid, command_pid = told.command_pid, exit_code = told.exit_code, exit_signal = told.exit_signal, oom_kills = told.oom_kills,
         error = told.error, started_at = told.started_at, ended_at = told.ended_at
       from told where p.id = told.id and p.generation = told.was_generation and p.status_seq = told.was_status_seq
         and p.answered_generation = told.was_answered_generation and p.superseded = told.superseded
@@ -41,7 +41,7 @@ export function writeStatuses(
       insert into placement_namespaces as g (placement_id, type, host_id, boot_id, key, inode)
       select moved.id, n.type, ${hostId}, a.boot_id, n.key, n.inode
       from moved, lateral jsonb_to_recordset(moved.namespaces) as n (type text, key text, inode bigint), agent_sessions a
-      where moved.state in ('running', 'stopping') and a.host_id = ${hostId} and a.boot_id is not null
+      where moved.state in ('running', 'paused', 'stopping') and a.host_id = ${hostId} and a.boot_id is not null
       on conflict (placement_id, type) do update set boot_id = excluded.boot_id, key = excluded.key, inode = excluded.inode
         where (g.boot_id, g.key, g.inode) is distinct from (excluded.boot_id, excluded.key, excluded.inode)
     ),
@@ -71,6 +71,7 @@ function columnsOf(row: SandboxRow): Record<string, unknown> {
     command_pid: row.commandPid,
     exit_code: row.exit?.code ?? null,
     exit_signal: row.exit?.signal ?? null,
+    oom_kills: row.exit?.oomKills ?? null,
     error: row.error,
     started_at: row.startedAt,
     ended_at: row.endedAt,

@@ -33,7 +33,7 @@ export async function stopSandboxes(client: Client, hostId: string, say: Say, gi
 
 async function unfinished(client: Client, hostId: string): Promise<Sandbox[]> {
   const found: Sandbox[] = [];
-  for (const state of ['placed', 'running', 'stopping'] as const) {
+  for (const state of ['placed', 'running', 'paused', 'stopping'] as const) {
     const { sandboxes } = await client.call('sandboxList', { query: { host: hostId, state, limit: 1000 } });
     found.push(...sandboxes);
   }

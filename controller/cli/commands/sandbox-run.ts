@@ -2,10 +2,11 @@
 import { Command, Option } from 'commander';
 import type { Attach } from '../program.ts';
 import type { RunOptions } from '../sandbox/request.ts';
+import { limitFlags } from './limit-flags.ts';
 import { collect } from './repeat.ts';
 
 export function runCommand(attach: Attach): Command {
-  const run = new Command('run')
+  const run = limitFlags(new Command('run'))
     .description('run a command in a new sandbox')
     .usage('[options] [--] <command> [arguments...]')
     .argument('<command...>', 'what to run; nsfleet’s own options stand before it')

@@ -4,8 +4,10 @@ import type { Attach } from '../program.ts';
 import type { SandboxListOptions } from '../sandbox/list.ts';
 import type { LogsOptions } from '../sandbox/logs.ts';
 import type { RemoveOptions } from '../sandbox/remove.ts';
+import type { UpdateOptions } from '../sandbox/update.ts';
 import type { StopOptions } from '../sandbox/stop.ts';
 import { examples } from './examples.ts';
+import { limitFlags } from './limit-flags.ts';
 import { collect } from './repeat.ts';
 import { execCommand } from './sandbox-exec.ts';
 import { runCommand } from './sandbox-run.ts';
@@ -21,6 +23,10 @@ export function sandboxCommand(attach: Attach): Command {
     .addCommand(showCommand(attach))
     .addCommand(execCommand(attach))
     .addCommand(logsCommand(attach))
+    .addCommand(statsCommand(attach))
+    .addCommand(updateCommand(attach))
+    .addCommand(pauseCommand(attach))
+    .addCommand(resumeCommand(attach))
     .addCommand(stopCommand(attach))
     .addCommand(removeCommand(attach));
 }
@@ -32,7 +38,7 @@ function listCommand(attach: Attach): Command {
     .option('-a, --all', 'ended ones too (removed ones: --state removed)')
     .option('--host <host>', 'on this host: id or name')
     .option('--label <label>', 'with this label: key or key=value; may repeat', collect)
-    .option('--state <state>', 'placed, running, stopping, stopped, failed, lost or removed')
+    .option('--state <state>', 'placed, running, paused, stopping, stopped, failed, lost or removed')
     .option('--filter <expression>', 'those of which this CEL expression is true (docs/filters.md)')
     .option('-q, --quiet', 'ids only')
     .addHelpText('after', examples('nsfleet sandbox ls --all', `nsfleet sandbox ls --filter 'state == "running" && age > duration("1h")'`));
@@ -56,6 +62,41 @@ function logsCommand(attach: Attach): Command {
   return attach(logs, async (session) =>
     (await import('../sandbox/logs.ts')).printLogs(session, String(logs.args[0]), logs.opts<LogsOptions>()),
   );
+}
+
+function statsCommand(attach: Attach): Command {
+  const stats = new Command('stats')
+    .description('what sandboxes use of their hosts: processor, memory, processes, input and output')
+    .argument('[sandbox...]', `${which}; default: all that run`)
+    .addHelpText('after', examples('nsfleet sandbox stats', 'nsfleet sandbox stats web-1 --json'));
+  return attach(stats, async (session) => (await import('../sandbox/stats.ts')).printStats(session, stats.args));
+}
+
+function updateCommand(attach: Attach): Command {
+  const update = limitFlags(new Command('update').description('change the limits of sandboxes that run; `none` takes a limit away'))
+    .argument('<sandbox...>', which)
+    .option('--dry-run', 'print what would be written to the files of its cgroup; change nothing')
+    .addHelpText('after', examples('nsfleet sandbox update --memory 256m web-1', 'nsfleet sandbox update --cpus none --dry-run web-1'));
+  return attach(update, async (session) =>
+    (await import('../sandbox/update.ts')).updateSandboxes(session, update.args, update.opts<UpdateOptions>()),
+  );
+}
+
+function pauseCommand(attach: Attach): Command {
+  const pause = new Command('pause')
+    .description('freeze everything that runs in sandboxes')
+    .argument('<sandbox...>', which)
+    .addHelpText('after', examples('nsfleet sandbox pause web-1'));
+  return attach(pause, async (session) => (await import('../sandbox/update.ts')).pauseSandboxes(session, pause.args));
+}
+
+function resumeCommand(attach: Attach): Command {
+  const resume = new Command('resume')
+    .alias('unpause')
+    .description('let paused sandboxes run again')
+    .argument('<sandbox...>', which)
+    .addHelpText('after', examples('nsfleet sandbox resume web-1'));
+  return attach(resume, async (session) => (await import('../sandbox/update.ts')).resumeSandboxes(session, resume.args));
 }
 
 function stopCommand(attach: Attach): Command {

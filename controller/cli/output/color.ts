@@ -11,7 +11,7 @@ export function paint(style: Paint, text: string): string {
 /** The colour of a state or status word: green is well, yellow is on its way, red needs a look. */
 export function stateColor(state: string): Paint | null {
   if (state === 'running' || state === 'ready') return 'green';
-  if (state === 'placed' || state === 'stopping' || state === 'unknown') return 'yellow';
+  if (state === 'placed' || state === 'paused' || state === 'stopping' || state === 'unknown') return 'yellow';
   if (state === 'failed' || state === 'lost') return 'red';
   return null;
 }

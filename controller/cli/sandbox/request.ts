@@ -5,6 +5,8 @@ import { SandboxRequest } from '#shared/sandbox.ts';
 import type { SandboxSpecInput } from '#shared/sandbox.ts';
 import { idMapOptions, namespaceOptions, timeOffsetOptions } from './namespace-options.ts';
 import type { NamespaceOptions } from './namespace-options.ts';
+import { limitOptions } from './limit-options.ts';
+import type { LimitOptions } from './limit-options.ts';
 import { sizeBytes } from './sizes.ts';
 import {
   capabilityOptions,
@@ -19,39 +21,40 @@ import {
 } from './values.ts';
 import { mountOption, tmpfsOption, volumeOption } from './volume-options.ts';
 
-export type RunOptions = NamespaceOptions & {
-  name?: string;
-  hostname?: string;
-  domainname?: string;
-  uidmap?: string[];
-  gidmap?: string[];
-  timeOffset?: string[];
-  label?: string[];
-  constraint?: string;
-  rm?: boolean;
-  detach?: boolean;
-  dryRun?: boolean;
-  env?: string[];
-  cwd?: string;
-  user?: string;
-  groupAdd?: string[];
-  capAdd?: string[];
-  ulimit?: string[];
-  umask?: string;
-  nice?: string;
-  oomScoreAdj?: string;
-  root?: string;
-  readOnly?: boolean;
-  rootSize?: string;
-  volume?: string[];
-  mount?: string[];
-  tmpfs?: string[];
-  seccomp?: string;
-  stopSignal?: string;
-  stopGrace?: string;
-  interactive?: boolean;
-  tty?: boolean;
-};
+export type RunOptions = LimitOptions &
+  NamespaceOptions & {
+    name?: string;
+    hostname?: string;
+    domainname?: string;
+    uidmap?: string[];
+    gidmap?: string[];
+    timeOffset?: string[];
+    label?: string[];
+    constraint?: string;
+    rm?: boolean;
+    detach?: boolean;
+    dryRun?: boolean;
+    env?: string[];
+    cwd?: string;
+    user?: string;
+    groupAdd?: string[];
+    capAdd?: string[];
+    ulimit?: string[];
+    umask?: string;
+    nice?: string;
+    oomScoreAdj?: string;
+    root?: string;
+    readOnly?: boolean;
+    rootSize?: string;
+    volume?: string[];
+    mount?: string[];
+    tmpfs?: string[];
+    seccomp?: string;
+    stopSignal?: string;
+    stopGrace?: string;
+    interactive?: boolean;
+    tty?: boolean;
+  };
 
 /**
  * The request, with every default filled in. Throws USAGE for what cannot be read and INVALID_INPUT, naming each field, for what the
@@ -63,6 +66,7 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
     ...(options.mount ?? []).map(mountOption),
     ...(options.tmpfs ?? []).map(tmpfsOption),
   ];
+  const resources = limitOptions(options);
   const user = userOption('--user', options.user, options.groupAdd ?? []);
   const idMaps = idMapOptions(options.uidmap, options.gidmap);
   const timeOffsets = timeOffsetOptions(options.timeOffset);
@@ -82,6 +86,7 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
     ...(options.umask === undefined ? {} : { umask: options.umask }),
     ...(options.nice === undefined ? {} : { nice: integerOption('--nice', options.nice) }),
     ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: integerOption('--oom-score-adj', options.oomScoreAdj) }),
+    ...(Object.keys(resources).length === 0 ? {} : { resources }),
     ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
     ...(options.seccomp === undefined ? {} : { seccomp: seccompOption('--seccomp', options.seccomp) }),
     ...(options.constraint === undefined ? {} : { constraint: options.constraint }),

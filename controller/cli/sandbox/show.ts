@@ -7,6 +7,7 @@ import { connect } from '../connection.ts';
 import { commandText, printBlock } from '../output/block.ts';
 import type { Field } from '../output/block.ts';
 import { printJson } from '../output/json.ts';
+import { bytesText } from '../output/sizes.ts';
 import { absoluteAndAgo, durationText, elapsedMs } from '../output/times.ts';
 import type { Session } from '../session.ts';
 import { decisionLines } from './decision.ts';
@@ -37,6 +38,7 @@ function sandboxFields(sandbox: Sandbox, now: Date): Field[] {
     ['Root', rootText(spec.root)],
     ['Volumes', spec.volumes.map(volumeText)],
     ['Seccomp', spec.seccomp.profile],
+    ['Limits', limitsText(spec.resources)],
     ['Directory', spec.cwd],
     ['User', `${userText(spec.user)}${idRange === null ? '' : `, outside ${idRange.start}–${idRange.start + idRange.count - 1}`}`],
     ['Hostname', spec.hostname ?? sandbox.name],
@@ -79,4 +81,15 @@ function volumeText(volume: Volume): string {
 
 function userText({ uid, gid, groups }: SandboxUser): string {
   return [gid === undefined ? String(uid) : `${uid}:${gid}`, ...groups.map((group) => `+${group}`)].join(' ');
+}
+
+/** As cgroup v2 names them; what is not limited is not named. */
+function limitsText(resources: Sandbox['spec']['resources']): string[] {
+  const { io = [], ...numbers } = resources;
+  const sized = /Bytes$/;
+  const lines = Object.entries(numbers).map(([name, value]) => `${name} ${sized.test(name) ? bytesText(value) : value}`);
+  return [
+    ...lines,
+    ...io.map(({ device, ...limits }) => [`io ${device}`, ...Object.entries(limits).map((pair) => pair.join(' '))].join(', ')),
+  ];
 }

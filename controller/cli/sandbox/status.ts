@@ -19,6 +19,8 @@ export function statusText(sandbox: Sandbox, now: Date): string {
       return 'Placed';
     case 'running':
       return `Up ${up}`.trimEnd();
+    case 'paused':
+      return `Paused, up ${up}`;
     case 'stopping':
       return up === '' ? 'Stopping' : `Stopping, up ${up}`;
     case 'stopped':
@@ -37,5 +39,6 @@ export function statusText(sandbox: Sandbox, now: Date): string {
 /** `code 0`, `killed by SIGKILL (137)`. */
 export function exitText(exit: ExitStatus | null): string {
   if (exit === null) return '';
-  return exit.signal === null ? `code ${exit.code}` : `killed by ${signalName(exit.signal)} (${exitCodeOf(exit)})`;
+  const oom = exit.oomKills === undefined ? '' : `, out of memory: the kernel killed ${exit.oomKills} of its processes at the limit`;
+  return (exit.signal === null ? `code ${exit.code}` : `killed by ${signalName(exit.signal)} (${exitCodeOf(exit)})`) + oom;
 }

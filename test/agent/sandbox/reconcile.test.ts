@@ -6,8 +6,8 @@ import { nextStep } from '#agent/sandbox/reconcile.ts';
 import type { Facts, StepType } from '#agent/sandbox/reconcile.ts';
 import { newRecord } from '#agent/sandbox/record.ts';
 import type { PlacementRecord } from '#agent/sandbox/record.ts';
-import { mayBecome, sandboxStates } from '#shared/sandbox.ts';
-import type { SandboxState, Wanted } from '#shared/sandbox.ts';
+import { Wanted, mayBecome, sandboxStates } from '#shared/sandbox.ts';
+import type { SandboxState } from '#shared/sandbox.ts';
 import { desired } from '#test/support/controller-side.ts';
 
 const quiet: Facts = { exit: null, vanished: false, nowMs: 1000 };
@@ -18,28 +18,45 @@ function record(state: SandboxState, wanted: Wanted, stopDeadlineMs: number | nu
   return { ...newRecord({ ...desired(['true']), wanted }, randomUUID(), 1), state, stopDeadlineMs };
 }
 
-/** state: [running, stopped, removed] → step */
+/** state: [running, paused, stopped, removed] → step */
 const table: Record<SandboxState, Record<Wanted, StepType | null>> = {
-  placed: { running: 'create', stopped: 'skip', removed: 'destroy' },
-  running: { running: null, stopped: 'stop', removed: 'destroy' },
-  stopping: { running: null, stopped: 'kill', removed: 'destroy' },
-  stopped: { running: null, stopped: null, removed: 'destroy' },
-  failed: { running: null, stopped: null, removed: 'destroy' },
-  lost: { running: null, stopped: null, removed: 'destroy' },
-  removed: { running: null, stopped: null, removed: null },
+  placed: { running: 'create', paused: 'create', stopped: 'skip', removed: 'destroy' },
+  running: { running: null, paused: 'freeze', stopped: 'stop', removed: 'destroy' },
+  paused: { running: 'freeze', paused: null, stopped: 'stop', removed: 'destroy' },
+  stopping: { running: null, paused: null, stopped: 'kill', removed: 'destroy' },
+  stopped: { running: null, paused: null, stopped: null, removed: 'destroy' },
+  failed: { running: null, paused: null, stopped: null, removed: 'destroy' },
+  lost: { running: null, paused: null, stopped: null, removed: 'destroy' },
+  removed: { running: null, paused: null, stopped: null, removed: null },
 };
 
 test('every state and wish', () => {
   for (const state of sandboxStates) {
-    for (const wanted of ['running', 'stopped', 'removed'] as const) {
+    for (const wanted of Wanted.options) {
       assert.equal(nextStep(record(state, wanted), quiet)?.type ?? null, table[state][wanted], `${state}, ${wanted} wanted`);
     }
   }
 });
 
+test('other limits are set while it runs, and one that the kernel refused is not tried again', () => {
+  for (const [state, wanted] of [
+    ['running', 'running'],
+    ['paused', 'paused'],
+  ] as const) {
+    const plain = record(state, wanted);
+    const spec = { ...plain.desired.spec, resources: { pids: 9 } };
+    const other = { ...plain, desired: { ...plain.desired, spec } };
+    assert.deepEqual(nextStep(other, quiet), { type: 'limit' });
+    assert.equal(nextStep({ ...other, resources: { pids: 9 } }, quiet), null);
+    assert.equal(nextStep({ ...other, refused: other.desired.generation }, quiet), null);
+  }
+  const unfreezable = record('running', 'paused');
+  assert.equal(nextStep({ ...unfreezable, refused: unfreezable.desired.generation }, quiet), null);
+});
+
 test('how it ended is written down before anything else is done', () => {
-  for (const state of ['running', 'stopping'] as const) {
-    for (const wanted of ['running', 'stopped', 'removed'] as const) {
+  for (const state of ['running', 'paused', 'stopping'] as const) {
+    for (const wanted of Wanted.options) {
       assert.equal(nextStep(record(state, wanted), exited)?.type, 'end');
       assert.equal(nextStep(record(state, wanted), vanished)?.type, 'lose');
     }
@@ -68,7 +85,7 @@ test('from every state every wish comes to rest, by transitions that the one tab
     destroy: 'removed',
   };
   for (const state of sandboxStates) {
-    for (const wanted of ['running', 'stopped', 'removed'] as const) {
+    for (const wanted of Wanted.options) {
       for (const start of [quiet, exited, vanished]) {
         let current = record(state, wanted);
         let facts = start;
@@ -80,7 +97,7 @@ test('from every state every wish comes to rest, by transitions that the one tab
             facts = { ...facts, exit: { code: null, signal: 9 } };
             continue;
           }
-          const next = outcome[step.type] ?? current.state;
+          const next = step.type === 'freeze' ? (step.frozen ? 'paused' : 'running') : (outcome[step.type] ?? current.state);
           assert.ok(next === current.state || mayBecome(current.state, next), `${current.state} → ${next}`);
           current = { ...current, state: next, stopDeadlineMs: 0 };
         }

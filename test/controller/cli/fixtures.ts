@@ -75,6 +75,7 @@ export function sandboxFixture(change: Partial<Sandbox> = {}): Sandbox {
     state: 'running',
     wanted: 'running',
     generation: 1,
+    observedGeneration: 1,
     labels: {},
     autoRemove: false,
     spec,

@@ -146,6 +146,10 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
     namespaceDiff: async () => missing('NOT_FOUND', 'route', 'namespaceDiff'),
     hostDiff: async () => missing('NOT_FOUND', 'route', 'hostDiff'),
     hostTimeline: async () => missing('NOT_FOUND', 'route', 'hostTimeline'),
+    sandboxUpdate: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
+    sandboxPause: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
+    sandboxResume: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
+    sandboxStats: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
     leakList: async () => missing('NOT_FOUND', 'route', 'leakList'),
     eventList: async ({ query }) => ({
       events: fleet.events.filter(isAfter(query.since)),

@@ -22,6 +22,7 @@ const exit = { code: 3, signal: null };
 const ways: Record<SandboxState, SandboxState[]> = {
   placed: [],
   running: ['running'],
+  paused: ['running', 'paused'],
   stopping: ['running', 'stopping'],
   stopped: ['running', 'stopped'],
   failed: ['failed'],
