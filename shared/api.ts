@@ -5,35 +5,20 @@
 import { z } from 'zod';
 import { KeepRequest, KeptName, KeptNamespace, ReapOutcome } from './act.ts';
 import { Seq, Since, Text, TypeList, eventChoice, filter } from './event-query.ts';
-import { LimitWrite, ResourcesChange, SandboxStats } from './cgroup.ts';
 import { HostId } from './host.ts';
 import { ReportedProcess } from './inventory.ts';
 import { Mount, MountQuery } from './mount.ts';
 import { BootId, NamespaceType } from './namespace.ts';
 import { PidTranslation } from './pids.ts';
 import { Moment } from './moment.ts';
-import {
-  Changes,
-  Decision,
-  Event,
-  FleetStatus,
-  Host,
-  HostDiffGroup,
-  Leak,
-  LeakRule,
-  Namespace,
-  NamespaceDetail,
-  Sandbox,
-  Why,
-} from './resources.ts';
-import { IdRange, SandboxRequest, SandboxState, WireError } from './sandbox.ts';
-import { SignalName } from './signal.ts';
+import { Changes, Event, FleetStatus, Host, HostDiffGroup, Leak, LeakRule, Namespace, NamespaceDetail, Why } from './resources.ts';
+import { WireError } from './sandbox.ts';
+import { flag, nextCursor, page } from './route.ts';
+import type { Route } from './route.ts';
+import { sandboxApi } from './sandbox-api.ts';
 
 /** Largest request body: one sandbox's spec must fit into one NATS message with room for the rest. */
 export const requestMaxBytes = 128 * 1024;
-/** Longest that a request waits for a sandbox to reach a state. */
-export const waitMaxMs = 300_000;
-
 const Kept = z.object({
   hostId: HostId,
   hostName: z.string(),
@@ -43,30 +28,8 @@ const Kept = z.object({
 export const ErrorBody = z.object({ error: WireError });
 
 const HostParams = z.object({ host: Text.describe('host id or name') });
-const SandboxParams = z.object({ sandbox: Text.describe('sandbox id, unique prefix of 4 or more of it, or name') });
-const page = {
-  limit: z.coerce.number().int().min(1).max(10_000).default(1000),
-  cursor: z.string().max(200).optional().describe('nextCursor of the page before'),
-};
-const nextCursor = z.string().nullable().describe('null on the last page');
-const wait = {
-  wait: SandboxState.optional().describe('answer when it is in this state, or in one from which it cannot get there'),
-  waitMs: z.coerce.number().int().min(0).max(waitMaxMs).default(30_000),
-};
-const flag = z.enum(['true', 'false']).default('false');
 const NamespaceParams = z.object({ namespace: Text.describe('number, key or inode') });
 const which = { host: Text.optional().describe('host id or name'), type: NamespaceType.optional() };
-export type Route = {
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  path: string;
-  summary: string;
-  params?: z.ZodObject;
-  query?: z.ZodObject;
-  body?: z.ZodObject;
-  /** The reply of the good case, always 200. */
-  reply: z.ZodType;
-};
-
 export const api = {
   status: { method: 'GET', path: '/v1/status', summary: 'What is wrong with the fleet, and how big it is', reply: FleetStatus },
   hostList: {
@@ -294,98 +257,7 @@ export const api = {
     }),
     reply: z.object({ leaks: z.array(Leak), nextCursor }),
   },
-  sandboxCreate: {
-    method: 'POST',
-    path: '/v1/sandboxes',
-    summary: 'Create a sandbox; repeat with the same Idempotency-Key as often as needed, there will be one',
-    query: z.object(wait),
-    body: SandboxRequest,
-    reply: Sandbox,
-  },
-  sandboxPlan: {
-    method: 'POST',
-    path: '/v1/sandboxes/plan',
-    summary: 'What creating it would do: the scheduler’s decision and the host’s plan. Nothing is made',
-    body: SandboxRequest,
-    reply: z.object({
-      decision: Decision,
-      hostName: z.string(),
-      idRange: IdRange.nullable(),
-      plan: z.unknown(),
-      lines: z.array(z.string()),
-    }),
-  },
-  sandboxList: {
-    method: 'GET',
-    path: '/v1/sandboxes',
-    summary: 'Sandboxes, newest first',
-    query: z.object({
-      ...page,
-      host: Text.optional(),
-      state: SandboxState.optional(),
-      label: z.string().optional().describe('key or key=value'),
-      all: flag.describe('true: ended and removed ones too'),
-      filter,
-    }),
-    reply: z.object({ sandboxes: z.array(Sandbox), nextCursor }),
-  },
-  sandboxShow: {
-    method: 'GET',
-    path: '/v1/sandboxes/:sandbox',
-    summary: 'One sandbox',
-    params: SandboxParams,
-    query: z.object(wait),
-    reply: Sandbox,
-  },
-  sandboxStop: {
-    method: 'POST',
-    path: '/v1/sandboxes/:sandbox/stop',
-    summary: 'Stop signal, grace, then SIGKILL',
-    params: SandboxParams,
-    query: z.object(wait),
-    body: z.strictObject({ signal: SignalName.optional(), graceMs: z.int().min(0).max(3_600_000).optional() }),
-    reply: Sandbox,
-  },
-  sandboxUpdate: {
-    method: 'PATCH',
-    path: '/v1/sandboxes/:sandbox',
-    summary: 'Change the limits of a sandbox that runs; with dryRun only what would be written is told',
-    params: SandboxParams,
-    query: z.object({ waitMs: wait.waitMs, dryRun: flag }),
-    body: z.strictObject({ resources: ResourcesChange }),
-    reply: z.object({ sandbox: Sandbox, writes: z.array(LimitWrite).describe('to the files of its cgroup') }),
-  },
-  sandboxPause: {
-    method: 'POST',
-    path: '/v1/sandboxes/:sandbox/pause',
-    summary: 'Freeze everything that runs in it',
-    params: SandboxParams,
-    query: z.object({ waitMs: wait.waitMs }),
-    reply: Sandbox,
-  },
-  sandboxResume: {
-    method: 'POST',
-    path: '/v1/sandboxes/:sandbox/resume',
-    summary: 'Let a paused sandbox run again',
-    params: SandboxParams,
-    query: z.object({ waitMs: wait.waitMs }),
-    reply: Sandbox,
-  },
-  sandboxStats: {
-    method: 'GET',
-    path: '/v1/sandboxes/:sandbox/stats',
-    summary: 'What it uses of its host at this moment, as its cgroup tells',
-    params: SandboxParams,
-    reply: SandboxStats,
-  },
-  sandboxRemove: {
-    method: 'DELETE',
-    path: '/v1/sandboxes/:sandbox',
-    summary: 'Remove an ended sandbox; with force a running one too',
-    params: SandboxParams,
-    query: z.object({ ...wait, force: flag }),
-    reply: Sandbox,
-  },
+  ...sandboxApi,
   eventList: {
     method: 'GET',
     path: '/v1/events',

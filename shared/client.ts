@@ -5,7 +5,8 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { z } from 'zod';
 import { ErrorBody, api, routePath } from './api.ts';
-import type { Route, RouteName } from './api.ts';
+import type { RouteName } from './api.ts';
+import type { Route } from './route.ts';
 import { NsfleetError, errorText, fromWire, issuesText } from './errors.ts';
 
 type Part<N extends RouteName, P extends 'params' | 'query' | 'body'> =

@@ -2,7 +2,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { ErrorBody, api } from '#shared/api.ts';
-import type { Route, RouteName } from '#shared/api.ts';
+import type { RouteName } from '#shared/api.ts';
+import type { Route } from '#shared/route.ts';
 import { NsfleetError } from '#shared/errors.ts';
 
 type Part<N extends RouteName, P extends 'params' | 'query' | 'body'> =

@@ -41,7 +41,7 @@ export function limitChange(options: LimitOptions): ResourcesChange {
     ioWeight: one(options.ioWeight, (text) => integerOption('--io-weight', text)),
     io: options.ioMax === undefined ? undefined : options.ioMax.includes(none) ? null : options.ioMax.map(ioMaxOf),
   };
-  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as ResourcesChange;
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
 }
 
 function cpusOf(option: string, text: string): number {

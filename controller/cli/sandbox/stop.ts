@@ -3,7 +3,7 @@ import type { Client } from '#shared/client.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import { isEnded } from '#shared/sandbox.ts';
-import { waitMaxMs } from '#shared/api.ts';
+import { waitMaxMs } from '#shared/route.ts';
 import { connect } from '../connection.ts';
 import type { Session } from '../session.ts';
 import { forEachSandbox } from './each.ts';

