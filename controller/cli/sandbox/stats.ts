@@ -52,7 +52,7 @@ const columns: readonly Column<Row>[] = [
   { name: 'NAME', cell: ({ name }) => name },
   { name: 'CPU%', align: 'right', cell: ({ cpuPercent: percent }) => percent.toFixed(1) },
   { name: 'MEMORY', align: 'right', cell: ({ stats: { memory } }) => (memory === null ? null : bytesText(memory.bytes)) },
-  { name: 'LIMIT', align: 'right', cell: ({ stats: { memory } }) => (memory?.maxBytes == null ? null : bytesText(memory.maxBytes)) },
+  { name: 'LIMIT', align: 'right', cell: ({ stats: { memory } }) => limitText(memory?.maxBytes ?? null) },
   { name: 'OOM', align: 'right', cell: ({ stats: { memory } }) => memory?.oomKills ?? null },
   { name: 'PIDS', align: 'right', cell: ({ stats: { pids } }) => pids?.current ?? null },
   { name: 'READ', align: 'right', cell: ({ stats: { io } }) => (io === null ? null : bytesText(io.readBytes)) },
@@ -63,4 +63,8 @@ const columns: readonly Column<Row>[] = [
 /** Share of the last 10 s in which something waited for it. */
 function stallText(pressure: Pressure | null): string {
   return pressure === null ? '-' : `${pressure.some.avg10.toFixed(1)}%`;
+}
+
+function limitText(bytes: number | null): string | null {
+  return bytes === null ? null : bytesText(bytes);
 }
