@@ -119,7 +119,11 @@ function bind({ source, readonly, propagation }: Extract<Volume, { type: 'bind' 
 }
 
 /** Over its own namespaces only, but each of them opens more of the kernel to it. */
-function capabilities({ capabilities: { add } }: SandboxSpec, policy: Policy): Refusal[] {
+function capabilities({ capabilities: { add }, namespaces }: SandboxSpec, policy: Policy): Refusal[] {
+  if (add.length > 0 && choiceOf(namespaces, 'user').from !== 'new') {
+    const reason = `${add.join(', ')} would be over more than its own: it has no user namespace of its own`;
+    return [{ code: 'POLICY_REFUSED', reason, allow: null }];
+  }
   const refused = add.filter((name) => !policy.capabilities.has(name));
   if (refused.length === 0) return [];
   const reason = `this host does not give sandboxes ${refused.join(', ')}`;

@@ -1,5 +1,6 @@
 /** Live questions, each answered once, with the data of its kind or with an error. */
 import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
+import { lackText } from '#shared/lack.ts';
 import type { Log } from '#shared/log.ts';
 import { protocolVersion } from '#shared/messages.ts';
 import type { MessageOf, Question } from '#shared/messages.ts';
@@ -61,7 +62,8 @@ export function createQuestions(parts: QuestionParts): Questions {
         const { spec, name, idRange } = question;
         using judged = await judgedPlan(parts.runner, { spec, name, idRange });
         const { plan } = judged;
-        return { plan, lines: formatPlan(plan).trimEnd().split('\n') };
+        const lacks = judged.lacks.map((lack) => `without     ${lackText(lack)}`);
+        return { plan, lines: [...lacks, ...formatPlan(plan).trimEnd().split('\n')] };
       }
       case 'mounts':
         return findMounts(await parts.watch.scanNow(), question);

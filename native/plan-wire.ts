@@ -1,5 +1,6 @@
 /** A plan in the shim's wire form, which native/plan.h describes. Pure. */
 import { capabilityMask } from '#shared/capability.ts';
+import { NsfleetError } from '#shared/errors.ts';
 import type { NamespaceType } from '#shared/namespace.ts';
 import { planLimits } from '#shared/plan.ts';
 import type { Plan, PlanIdMap, PlanOperation, PlanOperationName } from '#shared/plan.ts';
@@ -281,7 +282,8 @@ class Wire {
 /**
  * The bytes that the shim reads from its plan descriptor.
  *
- * @throws RangeError where a string holds NUL or the plan exceeds the shim's 1 MiB (mostly argv and env).
+ * @throws RangeError where a string holds NUL, which no parsed spec has; COMMAND_TOO_LONG where the plan exceeds the shim's 1 MiB (mostly argv
+ * and env).
  */
 export function encodePlan(plan: Plan): Uint8Array {
   const wire = new Wire();
@@ -310,9 +312,11 @@ export function encodePlan(plan: Plan): Uint8Array {
   wire.string(plan.exec.cwd);
   const bytes = wire.finish();
   if (bytes.length > planLimits.sizeBytes) {
-    throw new RangeError(
-      `the plan has ${bytes.length} bytes; the limit is ${planLimits.sizeBytes}: shorten the command or its environment`,
-    );
+    throw new NsfleetError('COMMAND_TOO_LONG', {
+      attempted: 'run',
+      target: (plan.exec.argv[0] ?? '').slice(0, 80),
+      reason: `the plan has ${bytes.length} bytes; the limit is ${planLimits.sizeBytes}`,
+    });
   }
   return bytes;
 }

@@ -4,6 +4,7 @@
  *
  * `http` is the status that the API answers with; `exit` the CLI's exit code (see README, "Exit codes").
  */
+import type { Lack } from './lack.ts';
 import type { WireError } from './sandbox.ts';
 
 /** CLI exit codes. `sandbox run` and `sandbox exec` give the command's own code, and 125 to 127 as docker does. */
@@ -132,6 +133,11 @@ const entries = {
     exit: exitCodes.notStarted,
     remedy: 'the reason names the volume: give a directory or regular file of the host, and a target that can be made inside the root',
   },
+  SPEC_UNAVAILABLE: {
+    http: 422,
+    exit: exitCodes.notStarted,
+    remedy: 'ask for less, mend what the reason names on the host, or allow the sandbox to run without it: --allow-degraded',
+  },
   COMMAND_TOO_LONG: {
     http: 422,
     exit: exitCodes.notStarted,
@@ -252,6 +258,8 @@ export type ErrorFields = {
   reason: string;
   /** Overrides the catalogue's advice where this place knows better. */
   remedy?: string;
+  /** What a host cannot give of what was asked for. */
+  missing?: readonly Lack[] | undefined;
   cause?: unknown;
 };
 
@@ -263,6 +271,7 @@ export class NsfleetError extends Error {
   readonly target: string;
   readonly reason: string;
   readonly remedy: string;
+  readonly missing: readonly Lack[] | undefined;
 
   constructor(code: ErrorCode, fields: ErrorFields) {
     // The reason stays as it is: a caret below a text stands where it points to.
@@ -272,6 +281,7 @@ export class NsfleetError extends Error {
     this.target = fields.target;
     this.reason = fields.reason;
     this.remedy = fields.remedy ?? entries[code].remedy;
+    this.missing = fields.missing;
   }
 
   get httpStatus(): number {
@@ -284,15 +294,15 @@ export class NsfleetError extends Error {
 
   /** As it crosses a boundary. The cause stays behind: it may hold paths and addresses that are nobody else's business. */
   toWire(): WireError {
-    const { code, message, attempted, target, reason, remedy } = this;
-    return { code, message, attempted, target, reason, remedy };
+    const { code, message, attempted, target, reason, remedy, missing } = this;
+    return { code, message, attempted, target, reason, remedy, ...(missing === undefined ? {} : { missing: [...missing] }) };
   }
 }
 
 /** An error that came from the other side of a boundary, as an error again. An unknown code becomes INTERNAL. */
 export function fromWire(wire: WireError): NsfleetError {
-  const { attempted, target, reason, remedy } = wire;
-  return new NsfleetError(isErrorCode(wire.code) ? wire.code : 'INTERNAL', { attempted, target, reason, remedy });
+  const { attempted, target, reason, remedy, missing } = wire;
+  return new NsfleetError(isErrorCode(wire.code) ? wire.code : 'INTERNAL', { attempted, target, reason, remedy, missing });
 }
 
 export function isErrorCode(code: string): code is ErrorCode {

@@ -75,8 +75,8 @@ export const processFields = {
     .string()
     .regex(/^0?[0-7]{1,3}$/, 'octal: 022')
     .default('022'),
-  nice: z.int().min(-20).max(19).default(0),
-  oomScoreAdj: z.int().min(-1000).max(1000).default(0),
+  nice: z.int().min(-20).max(19).optional().describe('default: 0, or the agent’s own where it may not lower that'),
+  oomScoreAdj: z.int().min(-1000).max(1000).optional().describe('default: 0, or the agent’s own where it may not lower that'),
   capabilities: z
     .strictObject({ add: z.array(Capability).max(64).default([]) })
     .default({ add: [] })

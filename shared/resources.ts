@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { Capacity, HostFacts, HostId, HostStatus, Labels } from './host.ts';
 import { ScanCounts } from './inventory.ts';
 import { NamespaceDetails, NamespaceName } from './namespace-details.ts';
+import { Lacks } from './lack.ts';
 import { BootId, HolderKind, NamespaceKey, NamespaceType } from './namespace.ts';
+import { SandboxObserved } from './observed.ts';
 import { ExitStatus, IdRange, SandboxNamespace, SandboxSpec, SandboxState, Wanted, WireError } from './sandbox.ts';
 
 const Time = z.iso.datetime();
@@ -128,6 +130,7 @@ export const Sandbox = z.object({
   initPid: z.int().nullable(),
   commandPid: z.int().nullable(),
   namespaces: z.array(SandboxNamespace),
+  lacks: Lacks.describe('what it runs without, since its host could not give it and its spec allows that'),
   exit: ExitStatus.nullable(),
   error: WireError.nullable(),
   decision: Decision.nullable(),
@@ -136,6 +139,11 @@ export const Sandbox = z.object({
   endedAt: Time.nullable(),
 });
 export type Sandbox = z.infer<typeof Sandbox>;
+
+export const SandboxDetail = Sandbox.extend({
+  observed: SandboxObserved.nullable().describe('what it really got, read from the kernel; null: not told yet, or it had ended before'),
+});
+export type SandboxDetail = z.infer<typeof SandboxDetail>;
 
 export const Event = z.object({
   seq: z

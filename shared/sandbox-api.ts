@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { LimitWrite, ResourcesChange, SandboxStats } from './cgroup.ts';
 import { Text, filter } from './event-query.ts';
-import { Decision, Sandbox } from './resources.ts';
+import { Decision, Sandbox, SandboxDetail } from './resources.ts';
 import { flag, nextCursor, page, wait } from './route.ts';
 import type { Route } from './route.ts';
 import { IdRange, SandboxRequest, SandboxState } from './sandbox.ts';
@@ -52,7 +52,7 @@ export const sandboxApi = {
     summary: 'One sandbox',
     params: SandboxParams,
     query: z.object(wait),
-    reply: Sandbox,
+    reply: SandboxDetail,
   },
   sandboxStop: {
     method: 'POST',

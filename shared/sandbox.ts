@@ -15,7 +15,9 @@
 import { z } from 'zod';
 import { Resources } from './cgroup.ts';
 import { Labels } from './host.ts';
+import { Lacks } from './lack.ts';
 import { NamespaceKey, NamespaceType } from './namespace.ts';
+import { SandboxObserved } from './observed.ts';
 import { AbsolutePath } from './paths.ts';
 import { SandboxUser, processFields } from './process.ts';
 import { SandboxRoot } from './root.ts';
@@ -94,6 +96,7 @@ const SpecFields = z.strictObject({
   cwd: AbsolutePath.default('/'),
   user: SandboxUser.default({ uid: 0, gid: 0, groups: [] }).describe('ids inside; root inside is an unprivileged id outside'),
   ...processFields,
+  allowDegraded: z.boolean().default(false).describe('true: run without what the host cannot give; `lacks` of the sandbox lists it'),
   hostname: HostName.optional().describe('default: the sandbox’s name'),
   domainname: HostName.optional().describe('default: none'),
   namespaces: SandboxNamespaces.default({}).describe('of each type: new, which is the default, the host’s, or one to join'),
@@ -139,6 +142,7 @@ export const WireError = z.object({
   target: z.string(),
   reason: z.string(),
   remedy: z.string(),
+  missing: Lacks.optional().describe('what a host cannot give of what was asked for'),
 });
 export type WireError = z.infer<typeof WireError>;
 
@@ -158,6 +162,8 @@ export const PlacementStatus = z.object({
   namespaces: z.array(SandboxNamespace).max(8),
   exit: ExitStatus.nullable(),
   error: WireError.nullable(),
+  lacks: Lacks.default([]).describe('what it runs without, since the spec allows that'),
+  observed: SandboxObserved.nullable().default(null).describe('null: not read yet, or it had ended before'),
   startedAt: z.iso.datetime().nullable(),
   endedAt: z.iso.datetime().nullable(),
   tookMs: z

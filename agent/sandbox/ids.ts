@@ -2,7 +2,6 @@
 import { NsfleetError } from '#shared/errors.ts';
 import type { DesiredPlacement } from '#shared/sandbox.ts';
 import { idRangeSize } from '#shared/host.ts';
-import type { Account } from '#shared/process.ts';
 import { mapProblems, overlaps, ownIds } from './identity.ts';
 import type { Owner } from './identity.ts';
 
@@ -26,14 +25,8 @@ export function checkIdRange(
     });
   if (pool === null) {
     if (idRange !== null) throw refuse(`this agent is no root and cannot map the range at ${idRange.start}`);
-    const { uid, gid = 0, groups } = spec.user;
-    const isRoot = (account: Account): boolean => account === 0 || account === 'root';
     if (spec.idMaps !== undefined) throw refuse('this agent is no root and maps one id only, its own', 'run the agent as root');
-    if (isRoot(uid) && isRoot(gid) && groups.length === 0) return;
-    throw refuse(
-      `this agent is no root and maps one id only: ${[`${uid}:${gid}`, ...groups].join(' ')} cannot be had, only 0:0`,
-      'run the command as 0:0, or the agent as root',
-    );
+    return;
   }
   if (idRange === null) throw refuse('no range was chosen for it');
   const { start, count } = idRange;

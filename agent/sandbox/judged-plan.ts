@@ -2,13 +2,16 @@
 import type { Native } from '#native/binding.ts';
 import type { Fd } from '#native/handles.ts';
 import type { Plan } from '#shared/plan.ts';
-import type { DesiredPlacement } from '#shared/sandbox.ts';
+import type { Lack } from '#shared/lack.ts';
+import type { DesiredPlacement, SandboxSpec } from '#shared/sandbox.ts';
+import type { Cgroups } from '../cgroup/hierarchy.ts';
 import type { Policy } from '../policy/model.ts';
 import type { Owner } from './identity.ts';
 import type { KernelFacts } from './kernel-facts.ts';
 import { nothingJoined } from './join-facts.ts';
 import { openJoins } from './join-targets.ts';
 import type { JoinParts } from './join-targets.ts';
+import { fitOrRefuse } from './lacks.ts';
 import { compileSandboxPlan } from './plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
 import { allowedSources } from './sources.ts';
@@ -20,27 +23,34 @@ export type PlanParts = {
   policy: Policy;
   /** the agent's own ids: what a plain user's sandbox maps */
   owner: Owner;
+  cgroups: Pick<Cgroups, 'lacks'>;
   joins: Pick<JoinParts, 'initOf' | 'model'>;
 };
 
-/** `targets`: open namespaces, in the order of `plan.joins`; disposing closes them. */
-export type JudgedPlan = Disposable & { plan: Plan; targets: readonly Fd[] };
+/**
+ * `targets`: open namespaces, in the order of `plan.joins`; disposing closes them. `spec` is what this host can do of what was asked for, `lacks` the
+ * rest.
+ */
+export type JudgedPlan = Disposable & { plan: Plan; targets: readonly Fd[]; spec: SandboxSpec; lacks: Lack[] };
 
-/** POLICY_REFUSED, ROOT_REFUSED, NAMESPACE_NOT_FOUND, JOIN_REFUSED. */
+/** POLICY_REFUSED, SPEC_UNAVAILABLE, ROOT_REFUSED, NAMESPACE_NOT_FOUND, JOIN_REFUSED. */
 export async function judgedPlan(
-  { native, host, kernel, policy, owner, joins }: PlanParts,
+  { native, host, kernel, policy, owner, cgroups, joins }: PlanParts,
   { spec, name, idRange }: Pick<DesiredPlacement, 'spec' | 'name' | 'idRange'>,
 ): Promise<JudgedPlan> {
   const sources = allowedSources(spec, policy, name);
-  const allowed = sources.spec;
-  const input = { ...sources, name, idRange, owner, host, kernel };
+  const { spec: allowed, lacks } = fitOrRefuse(sources.spec, { ...kernel, noControllers: cgroups.lacks }, name);
+  const input = { ...sources, spec: allowed, name, idRange, owner, host, kernel };
   if (Object.values(allowed.namespaces).every((choice) => choice.from === 'new')) {
-    return { plan: compileSandboxPlan({ ...input, joined: nothingJoined }), targets: [], [Symbol.dispose]: () => undefined };
+    const plan = compileSandboxPlan({ ...input, joined: nothingJoined });
+    return { plan, targets: [], spec: allowed, lacks, [Symbol.dispose]: () => undefined };
   }
   const opened = await openJoins({ native, owner, ...joins }, allowed, name);
   return {
     plan: compileSandboxPlan({ ...input, joined: opened.facts }),
     targets: opened.targets,
+    spec: allowed,
+    lacks,
     [Symbol.dispose]: () => opened[Symbol.dispose](),
   };
 }

@@ -5,8 +5,10 @@ import { Fd } from '#native/handles.ts';
 import { encodePlan } from '#native/plan-wire.ts';
 import type { Child } from '#native/types.ts';
 import { asNsfleetError } from '#shared/errors.ts';
+import type { Resources } from '#shared/cgroup.ts';
+import type { Lack } from '#shared/lack.ts';
 import type { DesiredPlacement } from '#shared/sandbox.ts';
-import { limitWrites, requireControllers } from '../cgroup/limits.ts';
+import { limitWrites } from '../cgroup/limits.ts';
 import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
 import { judgedPlan } from './judged-plan.ts';
 import type { RunnerParts } from './runner.ts';
@@ -15,29 +17,37 @@ import type { ShimEar, ShimLink } from './shim-link.ts';
 
 const removeBoundMs = 1000;
 
-export type Launched = { shim: Child; link: ShimLink; cgroup: SandboxCgroup | null };
+export type Launched = {
+  shim: Child;
+  link: ShimLink;
+  cgroup: SandboxCgroup | null;
+  /** what it runs without */
+  lacks: Lack[];
+  /** the limits that hold */
+  resources: Resources;
+};
 
 /** The limits hold before anything of the sandbox runs. What is thrown is an error of the catalogue, and then nothing is left. */
 export async function launch(parts: RunnerParts, desired: DesiredPlacement, directory: string, ear: ShimEar): Promise<Launched> {
   const { native, ready } = parts;
-  const { name, spec } = desired;
+  const { name } = desired;
   using fds = new DisposableStack();
   try {
-    const { plan, targets } = fds.use(await judgedPlan(parts, desired));
-    requireControllers(parts.cgroups.lacks, spec.resources, name);
-    const limits = limitWrites(spec.resources);
+    const { plan, targets, lacks, spec } = fds.use(await judgedPlan(parts, desired));
+    const { resources } = spec;
+    const limits = limitWrites(resources);
     const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
     const state = fds.use(native.openDir(directory));
     const waiting = ready.take(plan);
     if (waiting !== null) {
       waiting.cgroup?.limit(limits);
       const link = await waiting.give(encoded, state, ear);
-      if (link !== null) return { shim: waiting.shim, link, cgroup: waiting.cgroup };
+      if (link !== null) return { shim: waiting.shim, link, cgroup: waiting.cgroup, lacks, resources };
     }
     const cgroup = parts.cgroups.make();
     try {
       cgroup?.limit(limits);
-      return { ...start(parts, fds, { plan: encoded, state, targets }, cgroup, ear), cgroup };
+      return { ...start(parts, fds, { plan: encoded, state, targets }, cgroup, ear), cgroup, lacks, resources };
     } catch (error) {
       await cgroup?.remove(removeBoundMs);
       throw error;

@@ -5,6 +5,7 @@
 import { asNsfleetError } from '#shared/errors.ts';
 import type { PlacementSummary } from '#shared/placement.ts';
 import type { DesiredPlacement, PlacementStatus } from '#shared/sandbox.ts';
+import { createObserver } from './observer.ts';
 import { newPlacement } from './placement.ts';
 import type { Placement } from './placement.ts';
 import { nextStep } from './reconcile.ts';
@@ -47,11 +48,20 @@ export function createPlacements(parts: PlacementsParts): Placements {
   let closed = false;
   const stepParts: StepParts = { ...parts, advance: (placement) => void advance(placement), others: () => held.values() };
 
+  const observer = createObserver(parts.runner.native, parts.nowMs, (placement, observed) => {
+    // What has ended meanwhile got it all the same; what is removed has no file any more.
+    if (placement.record.state === 'removed' || held.get(placement.record.desired.placementId) !== placement) return;
+    change(parts, placement, { observed });
+    // Who works on it tells when that is done.
+    if (!placement.working) tell(placement);
+  });
+
   const tell = (placement: Placement): void => {
     placement.mustTell = false;
     const took = placement.heardMs === null ? {} : { tookMs: performance.now() - placement.heardMs };
     placement.heardMs = null;
     parts.tell({ ...statusOf(placement.record), ...took });
+    if (placement.record.state === 'running' && placement.record.observed === null) observer.soon(placement);
     parts.onChange();
   };
 
@@ -155,7 +165,7 @@ export function createPlacements(parts: PlacementsParts): Placements {
     },
     async close() {
       closed = true;
-      await turns.idle();
+      await Promise.all([turns.idle(), observer.close()]);
       for (const placement of held.values()) {
         if (placement.timer !== null) clearTimeout(placement.timer);
         placement.link?.close();

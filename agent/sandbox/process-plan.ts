@@ -14,11 +14,13 @@ export function processOnHost({ rlimits, nice, oomScoreAdj }: Rules, kernel: Ker
     const hard = rlimits[resource]?.hard;
     return hard === undefined || !exceeds(hard, kernel.hardLimits[resource]) ? [] : [{ op: 'raise_rlimit', side: 'host', resource, hard }];
   });
+  const mayLower = kernel.capabilities.includes('CAP_SYS_NICE');
+  const wanted = nice ?? (mayLower ? 0 : Math.max(0, kernel.nice));
   return [
     ...raised,
-    ...(nice === kernel.nice ? [] : [{ op: 'nice', side: 'host', value: nice } as const]),
+    ...(wanted === kernel.nice ? [] : [{ op: 'nice', side: 'host', value: wanted } as const]),
     // The shim sets 0 itself where it may.
-    ...(oomScoreAdj === 0 ? [] : [{ op: 'oom_score_adj', side: 'host', value: oomScoreAdj } as const]),
+    ...(oomScoreAdj === undefined || oomScoreAdj === 0 ? [] : [{ op: 'oom_score_adj', side: 'host', value: oomScoreAdj } as const]),
   ];
 }
 

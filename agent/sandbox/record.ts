@@ -1,7 +1,9 @@
 /** What the agent knows of one placement, as it lies in its state file, and the status that is told of it. */
 import { z } from 'zod';
 import { Resources } from '#shared/cgroup.ts';
+import { Lacks } from '#shared/lack.ts';
 import { BootId } from '#shared/namespace.ts';
+import { SandboxObserved } from '#shared/observed.ts';
 import { DesiredPlacement, ExitStatus, SandboxNamespace, SandboxState, WireError } from '#shared/sandbox.ts';
 import type { PlacementStatus } from '#shared/sandbox.ts';
 
@@ -27,6 +29,8 @@ export const PlacementRecord = z.object({
   resources: Resources.default({}),
   /** the generation of a change that the kernel refused: it is not tried again */
   refused: z.int().nullable().default(null),
+  lacks: Lacks.default([]),
+  observed: SandboxObserved.nullable().default(null),
   exit: ExitStatus.nullable(),
   error: WireError.nullable(),
   startedAt: z.iso.datetime().nullable(),
@@ -51,6 +55,8 @@ export function newRecord(desired: DesiredPlacement, bootId: string, now: number
     cgroup: null,
     resources: {},
     refused: null,
+    lacks: [],
+    observed: null,
     exit: null,
     error: null,
     startedAt: null,
@@ -60,7 +66,7 @@ export function newRecord(desired: DesiredPlacement, bootId: string, now: number
 }
 
 export function statusOf(record: PlacementRecord): PlacementStatus {
-  const { desired, statusSeq, state, namespaces, exit, error, startedAt, endedAt } = record;
+  const { desired, statusSeq, state, namespaces, lacks, observed, exit, error, startedAt, endedAt } = record;
   return {
     placementId: desired.placementId,
     sandboxId: desired.sandboxId,
@@ -70,6 +76,8 @@ export function statusOf(record: PlacementRecord): PlacementStatus {
     initPid: record.init?.pid ?? null,
     commandPid: record.command?.pid ?? null,
     namespaces,
+    lacks,
+    observed,
     exit,
     error,
     startedAt,

@@ -5,12 +5,12 @@ import { NsfleetError } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
 import type { DesiredPlacement, ExitStatus } from '#shared/sandbox.ts';
 import type { Cgroups } from '../cgroup/hierarchy.ts';
-import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
 import { failureError } from './failures.ts';
 import type { PlanParts } from './judged-plan.ts';
 import { launch } from './launch.ts';
+import type { Launched } from './launch.ts';
 import type { ReadyPool } from './ready-pool.ts';
-import type { ShimLink, ShimWord } from './shim-link.ts';
+import type { ShimWord } from './shim-link.ts';
 import { volumePaths } from './volumes.ts';
 
 /** A sandbox takes milliseconds; a host that swaps may take seconds. */
@@ -22,7 +22,7 @@ export type ShimEvents = {
   onGone(): void;
 };
 
-export type Started = { shim: Child; link: ShimLink; cgroup: SandboxCgroup | null; initPid: number; commandPid: number };
+export type Started = Launched & { initPid: number; commandPid: number };
 
 export type RunnerParts = PlanParts & {
   /** the sealed shim */
@@ -61,12 +61,13 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
       events.onGone();
     },
   };
-  const { shim, link, cgroup } = await launch(parts, desired, directory, ear);
+  const launched = await launch(parts, desired, directory, ear);
+  const { shim, link, cgroup } = launched;
   const timer = setTimeout(() => {
     running.reject(new NsfleetError('SANDBOX_CREATE_FAILED', { ...context, reason: `not running after ${startTimeoutMs} ms` }));
   }, startTimeoutMs);
   try {
-    return { shim, link, cgroup, ...(await running.promise) };
+    return { ...launched, ...(await running.promise) };
   } catch (error) {
     // Init dies with its shim (PDEATHSIG), and everything in the sandbox with init.
     link.kill();

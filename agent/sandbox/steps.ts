@@ -102,7 +102,8 @@ async function create(parts: StepParts, placement: Placement): Promise<void> {
       init: identify(native, started.initPid),
       command: identify(native, started.commandPid),
       cgroup: started.cgroup?.name ?? null,
-      resources: desired.spec.resources,
+      resources: started.resources,
+      lacks: started.lacks,
       namespaces: readNamespaces(native, [started.initPid, started.commandPid], parts.generationOf),
       startedAt: at(parts),
     });

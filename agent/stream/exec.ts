@@ -5,6 +5,7 @@ import type { ExecRequest } from '#shared/messages.ts';
 import type { Link } from '../link.ts';
 import { checkRunning } from '../policy.ts';
 import { failureError } from '../sandbox/failures.ts';
+import { fit } from '../sandbox/lacks.ts';
 import type { Placement } from '../sandbox/placement.ts';
 import { joinedIdentity } from '../sandbox/join-targets.ts';
 import { compileEnterPlan } from '../sandbox/plan.ts';
@@ -29,12 +30,14 @@ export async function startExec(
   }
   checkRunning(spec, policy, name);
   using target = openInit(native, init, name);
+  // As its first process was started, with what the host could give of it.
+  const fitted = fit(spec, { ...kernel, noControllers: parts.cgroups.lacks }).spec;
   const plan = compileEnterPlan({
     command: exec.command,
     env: { ...spec.env, ...exec.env },
     cwd: exec.cwd ?? spec.cwd,
-    user: exec.user ?? spec.user,
-    spec,
+    user: exec.user ?? fitted.user,
+    spec: fitted,
     hostname: spec.hostname ?? name,
     idRange,
     joined: joinedIdentity(spec, init.pid),

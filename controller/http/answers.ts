@@ -10,6 +10,7 @@ import type { WaitFor } from '../sandbox/wait.ts';
 import { fleetStatus } from '../status.ts';
 import { enrollHost, findHost } from '../store/hosts.ts';
 import { listProcesses } from '../store/processes.ts';
+import { observedOf } from '../store/sandbox-row.ts';
 import { findSandbox } from '../store/sandboxes.ts';
 import { createEventAnswers } from './events.ts';
 import { createLists } from './lists.ts';
@@ -49,7 +50,8 @@ export function createAnswers(context: Context): Answers {
     sandboxPlan: ({ body, signal }) => planSandbox(context, body, signal),
     async sandboxShow(asked) {
       const sandbox = await findSandbox(db, asked.params.sandbox);
-      return awaitState(context, sandbox, waitOf(asked));
+      const settled = await awaitState(context, sandbox, waitOf(asked));
+      return { ...settled, observed: await observedOf(db, settled.placementId) };
     },
     sandboxUpdate: ({ params, query, body, signal }) =>
       updateSandbox(context, params.sandbox, body.resources, { waitMs: query.waitMs, dryRun: query.dryRun === 'true', signal }),

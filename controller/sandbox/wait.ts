@@ -63,5 +63,6 @@ export function refuseIfFailed(sandbox: Sandbox): Sandbox {
     target: `${error.target} (sandbox ${sandbox.name}, ${sandbox.id})`,
     reason: error.reason,
     remedy: error.remedy,
+    missing: error.missing,
   });
 }

@@ -108,6 +108,7 @@ async function insert(tx: Tx, wish: PlaceWish): Promise<PlaceOutcome | null> {
     commandPid: null,
     namespaces: [],
     exit: null,
+    lacks: [],
     error: null,
     decision,
     createdAt: row.createdAt,

@@ -32,6 +32,8 @@ export function advance(row: SandboxRow, status: PlacementStatus): Advance | nul
     commandPid: status.commandPid,
     // one that has ended has none any more, and its history keeps those that it had
     namespaces: status.namespaces.length === 0 ? row.namespaces : status.namespaces,
+    lacks: status.lacks.length === 0 ? row.lacks : status.lacks,
+    observed: status.observed ?? row.observed ?? null,
     exit: status.exit ?? row.exit,
     error: status.error ?? row.error,
     startedAt: status.startedAt ?? row.startedAt,

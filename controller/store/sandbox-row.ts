@@ -1,6 +1,7 @@
 /** A sandbox as the API shows it, and as its host is told of it: both from one row. */
 import { sql } from 'drizzle-orm';
 import type { SQL } from 'drizzle-orm';
+import type { SandboxObserved } from '#shared/observed.ts';
 import type { Sandbox } from '#shared/resources.ts';
 import type { DesiredPlacement } from '#shared/sandbox.ts';
 import type { SignalName } from '#shared/signal.ts';
@@ -14,7 +15,7 @@ export const sandboxTables: SQL = sql`sandboxes s join placements p on p.sandbox
 export const sandboxColumns: SQL = sql`s.id, s.seq::text as seq, s.name, s.labels, s.spec, s.auto_remove as "autoRemove",
   p.state, p.wanted, p.generation, p.host_id as "hostId", h.name as "hostName", p.id as "placementId", p.superseded,
   case when p.id_range_start is not null then json_build_object('start', p.id_range_start, 'count', p.id_range_count) end as "idRange",
-  p.init_pid as "initPid", p.command_pid as "commandPid", p.error, p.stop_signal as "stopSignal", p.stop_grace_ms as "stopGraceMs",
+  p.init_pid as "initPid", p.command_pid as "commandPid", p.error, coalesce(p.lacks, '[]') as lacks, p.stop_signal as "stopSignal", p.stop_grace_ms as "stopGraceMs",
   p.status_seq::float8 as "statusSeq", p.answered_generation as "answeredGeneration",
   case when num_nonnulls(p.exit_code, p.exit_signal) > 0 then jsonb_build_object('code', p.exit_code, 'signal', p.exit_signal)
     || case when p.oom_kills > 0 then jsonb_build_object('oomKills', p.oom_kills) else '{}' end end as exit,
@@ -34,6 +35,8 @@ export type SandboxRow = Omit<Sandbox, 'observedGeneration'> & {
   stopGraceMs: number | null;
   statusSeq: number;
   answeredGeneration: number;
+  /** What was just told, to be written: no query reads it with the row. */
+  observed?: SandboxObserved | null;
 };
 
 /** The rows that `condition` (over s, p, h) selects; `order` and what follows it is the caller's. */
@@ -42,7 +45,7 @@ export async function sandboxRows(tx: Tx, attempted: string, condition: SQL): Pr
 }
 
 export function sandboxOf(row: SandboxRow): Sandbox {
-  const { seq: _1, superseded: _2, stopSignal: _3, stopGraceMs: _4, statusSeq: _5, answeredGeneration, ...sandbox } = row;
+  const { seq: _1, superseded: _2, stopSignal: _3, stopGraceMs: _4, statusSeq: _5, answeredGeneration, observed: _6, ...sandbox } = row;
   return { ...sandbox, observedGeneration: answeredGeneration };
 }
 
@@ -64,4 +67,15 @@ export function desiredOf(row: SandboxRow): DesiredPlacement {
 /** What the host has not answered yet, to be sent (again); null where it has, or where nothing is left to be told. */
 export function unansweredOf(row: SandboxRow): DesiredPlacement | null {
   return row.state !== 'removed' && row.answeredGeneration < row.generation ? desiredOf(row) : null;
+}
+
+/** What the sandbox's placement really got; null: not told, or there is none. */
+export async function observedOf(tx: Tx, placementId: string | null): Promise<SandboxObserved | null> {
+  if (placementId === null) return null;
+  const rows = await rowsOf<{ observed: SandboxObserved | null }>(
+    tx,
+    'read what the sandbox got',
+    sql`select observed from placements where id = ${placementId}::uuid`,
+  );
+  return rows[0]?.observed ?? null;
 }

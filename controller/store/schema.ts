@@ -33,6 +33,8 @@ import type { ReferenceKind, ReportRows, ScanCounts } from '#shared/inventory.ts
 import type { NamespaceDetails, NamespaceName } from '#shared/namespace-details.ts';
 import type { NamespaceType } from '#shared/namespace.ts';
 import type { Decision } from '#shared/resources.ts';
+import type { Lack } from '#shared/lack.ts';
+import type { SandboxObserved } from '#shared/observed.ts';
 import type { SandboxSpec, SandboxState, Wanted, WireError } from '#shared/sandbox.ts';
 import type { SignalName } from '#shared/signal.ts';
 
@@ -276,6 +278,10 @@ export const placements = pgTable(
     exitSignal: integer('exit_signal'),
     oomKills: integer('oom_kills'),
     error: jsonb().$type<WireError>(),
+    /** what the host could not give and the spec allows to go without */
+    lacks: jsonb().$type<Lack[]>(),
+    /** what it really got; large, and read by `sandbox show` only */
+    observed: jsonb().$type<SandboxObserved>(),
     startedAt: time('started_at'),
     endedAt: time('ended_at'),
     createdAt: time('created_at').notNull().defaultNow(),

@@ -23,7 +23,7 @@ export function writeStatuses(
     with told as (
       select * from jsonb_to_recordset(${JSON.stringify(told)}::jsonb) as told (
         id uuid, sandbox_id uuid, superseded boolean, state text, status_seq bigint, answered_generation int, wanted text, generation int,
-        init_pid int, command_pid int, exit_code int, exit_signal int, oom_kills int, error jsonb, started_at timestamptz, ended_at timestamptz,
+        init_pid int, command_pid int, exit_code int, exit_signal int, oom_kills int, error jsonb, lacks jsonb, observed jsonb, started_at timestamptz, ended_at timestamptz,
         namespaces jsonb, was_generation int, was_status_seq bigint,
         was_answered_generation int)
     ),
@@ -32,7 +32,7 @@ export function writeStatuses(
         wanted = told.wanted, generation = told.generation,
         wanted_at = case when told.generation > p.generation then now() else p.wanted_at end,
         init_pid = told.init_pid, command_pid = told.command_pid, exit_code = told.exit_code, exit_signal = told.exit_signal, oom_kills = told.oom_kills,
-        error = told.error, started_at = told.started_at, ended_at = told.ended_at
+        error = told.error, lacks = coalesce(told.lacks, p.lacks), observed = coalesce(told.observed, p.observed), started_at = told.started_at, ended_at = told.ended_at
       from told where p.id = told.id and p.generation = told.was_generation and p.status_seq = told.was_status_seq
         and p.answered_generation = told.was_answered_generation and p.superseded = told.superseded
       returning told.*
@@ -73,6 +73,8 @@ function columnsOf(row: SandboxRow): Record<string, unknown> {
     exit_signal: row.exit?.signal ?? null,
     oom_kills: row.exit?.oomKills ?? null,
     error: row.error,
+    lacks: row.lacks.length === 0 ? null : row.lacks,
+    observed: row.observed ?? null,
     started_at: row.startedAt,
     ended_at: row.endedAt,
     namespaces: row.namespaces,

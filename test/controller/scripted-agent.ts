@@ -156,6 +156,8 @@ function obey(agent: ScriptedAgent, script: Script, desired: DesiredPlacement): 
     namespaces: [],
     exit: next.state === 'stopped' ? { code: null, signal: 15 } : null,
     error: next.error ?? null,
+    lacks: [],
+    observed: null,
     startedAt: ran ? (before?.startedAt ?? new Date().toISOString()) : null,
     endedAt: next.state === 'running' ? null : new Date().toISOString(),
   };

@@ -24,6 +24,7 @@ export function runCommand(attach: Attach): Command {
     .option('--group-add <group>', 'further group; may repeat', collect)
     .option('--cap-add <capability>', 'NET_BIND_SERVICE …, over its own namespaces only; default: none; may repeat', collect)
     .option('--ulimit <name=soft[:hard]>', 'rlimit: nofile=1024:4096, core=unlimited; may repeat', collect)
+    .option('--allow-degraded', 'run also where the host cannot give all of it; `sandbox show` lists what it runs without')
     .option('--umask <octal>', 'default: 022')
     .option('--nice <number>', '-20 to 19; default: 0')
     .option('--oom-score-adj <number>', '-1000 to 1000; default: 0')

@@ -41,6 +41,7 @@ export type RunOptions = LimitOptions &
     capAdd?: string[];
     ulimit?: string[];
     umask?: string;
+    allowDegraded?: boolean;
     nice?: string;
     oomScoreAdj?: string;
     root?: string;
@@ -83,6 +84,7 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
     ...(user === undefined ? {} : { user }),
     ...(options.capAdd === undefined ? {} : { capabilities: { add: capabilityOptions('--cap-add', options.capAdd) } }),
     ...(options.ulimit === undefined ? {} : { rlimits: rlimitOptions('--ulimit', options.ulimit) }),
+    ...(options.allowDegraded === true ? { allowDegraded: true } : {}),
     ...(options.umask === undefined ? {} : { umask: options.umask }),
     ...(options.nice === undefined ? {} : { nice: integerOption('--nice', options.nice) }),
     ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: integerOption('--oom-score-adj', options.oomScoreAdj) }),

@@ -1,5 +1,5 @@
 /** `nsfleet sandbox show`. */
-import type { Sandbox } from '#shared/resources.ts';
+import type { Sandbox, SandboxDetail } from '#shared/resources.ts';
 import type { SandboxUser } from '#shared/process.ts';
 import type { SandboxRoot } from '#shared/root.ts';
 import type { Volume } from '#shared/volume.ts';
@@ -11,6 +11,7 @@ import { bytesText } from '../output/sizes.ts';
 import { absoluteAndAgo, durationText, elapsedMs } from '../output/times.ts';
 import type { Session } from '../session.ts';
 import { decisionLines } from './decision.ts';
+import { observedFields } from './observed.ts';
 import { exitText, statusText } from './status.ts';
 
 /** Prints one sandbox, named by name, id or a beginning of its id. */
@@ -21,7 +22,7 @@ export async function showSandbox(session: Session, name: string): Promise<numbe
   return 0;
 }
 
-function sandboxFields(sandbox: Sandbox, now: Date): Field[] {
+function sandboxFields(sandbox: SandboxDetail, now: Date): Field[] {
   const { spec, startedAt, endedAt, hostName, hostId, idRange } = sandbox;
   const ran = startedAt === null ? null : durationText(elapsedMs(startedAt, endedAt, now));
   return [
@@ -55,6 +56,7 @@ function sandboxFields(sandbox: Sandbox, now: Date): Field[] {
     ['Started', absoluteAndAgo(startedAt, now)],
     ['Ended', absoluteAndAgo(endedAt, now)],
     ['Ran for', ran],
+    ...observedFields(sandbox),
   ];
 }
 

@@ -67,7 +67,7 @@ test('bad usage: code, sentence, what to do; exit 2; nothing on standard output'
     [['sandbox', 'run', '-i', 'sh'], /standard input is not connected/],
     [['sandbox', 'exec', 'web'], /missing required argument 'command'/],
     [['sandbox', 'run', '--nope', '--', 'true'], /unknown option '--nope'/],
-    [['sandbox', 'run', '--user', 'bob', 'true'], /--user bob: it takes uid/],
+    [['sandbox', 'run', '--user', 'bob:', 'true'], /--user : it takes a name/],
     [['sandbox', 'run', '--name', 'Bad Name', 'true'], /INVALID_INPUT: .*name: /],
     [['sandbox', 'ls', '--state', 'nope'], /state nope.*\n  what to do: choose from placed, /],
     [['sandbox', 'stop', '--grace', 'soon', 's'], /--grace soon/],

@@ -86,6 +86,7 @@ export function sandboxFixture(change: Partial<Sandbox> = {}): Sandbox {
     initPid: 100,
     commandPid: 101,
     namespaces: [],
+    lacks: [],
     exit: null,
     error: null,
     decision: null,

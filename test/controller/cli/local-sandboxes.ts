@@ -107,7 +107,7 @@ export function createLocalSandboxes(): LocalSandboxes {
       sandboxes: [...known.values()].map(({ sandbox }) => sandbox).filter(({ state }) => query.all === 'true' || !isEnded(state)),
       nextCursor: null,
     }),
-    sandboxShow: ({ params, query }) => until(find(params.sandbox), query.wait, query.waitMs),
+    sandboxShow: async ({ params, query }) => ({ ...(await until(find(params.sandbox), query.wait, query.waitMs)), observed: null }),
     sandboxStop({ params, query, body }) {
       const local = find(params.sandbox);
       if (local.sandbox.state === 'running') {

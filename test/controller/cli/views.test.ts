@@ -174,5 +174,5 @@ test('sandbox ls and show', async () => {
   assert.match(shown.stdout, /^Error: +COMMAND_NOT_FOUND: cannot start nope: ENOENT$/m);
   assert.match(shown.stdout, /^Created: +2026-11-23T12:00:00.000Z \(3 minutes ago\)$/m);
   assert.match((await run('sandbox', 'show', 'web')).stdout, /^User: +0:0, outside 1879048192–1879113727$/m);
-  assert.deepEqual(await json('sandbox', 'show', web.id.slice(0, 8)), web);
+  assert.deepEqual(await json('sandbox', 'show', web.id.slice(0, 8)), { ...web, observed: null });
 });

@@ -109,6 +109,8 @@ export function statusOf(
     namespaces: [],
     exit: null,
     error: null,
+    lacks: [],
+    observed: null,
     startedAt: null,
     endedAt: null,
     ...fields,
