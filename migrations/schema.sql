@@ -396,6 +396,8 @@ CREATE TABLE placements (
   ended_at timestamp with time zone,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   oom_kills integer,
+  lacks jsonb,
+  observed jsonb,
   CONSTRAINT placements_state CHECK ((state = ANY (ARRAY['placed'::text, 'running'::text, 'paused'::text, 'stopping'::text, 'stopped'::text, 'failed'::text, 'lost'::text, 'removed'::text]))),
   CONSTRAINT placements_wanted CHECK ((wanted = ANY (ARRAY['running'::text, 'paused'::text, 'stopped'::text, 'removed'::text]))),
   CONSTRAINT placements_host_id_hosts_id_fk FOREIGN KEY (host_id) REFERENCES hosts(id),
