@@ -63,6 +63,10 @@ const opNumbers: Record<PlanOperationName, number> = {
   user: 35,
   group: 36,
   time_offsets: 37,
+  landlock: 38,
+  landlock_path: 39,
+  landlock_port: 40,
+  landlock_restrict: 41,
 };
 
 /** enum plan_flag */
@@ -82,6 +86,11 @@ const flagBits = {
   plain: 1 << 12,
   slave: 1 << 13,
   replace: 1 << 14,
+  paths: 1 << 15,
+  bind: 1 << 16,
+  connect: 1 << 17,
+  abstractSockets: 1 << 18,
+  signals: 1 << 19,
 } as const;
 type Flags = Partial<Record<keyof typeof flagBits, boolean>>;
 
@@ -192,6 +201,15 @@ function fieldsOf(operation: PlanOperation): Fields {
       return { mode: operation.mask };
     case 'time_offsets':
       return { strings: [offsetLine('monotonic', operation.monotonicMs) + offsetLine('boottime', operation.boottimeMs)] };
+    case 'landlock': {
+      const { paths, bind, connect, abstractSockets, signals, optional } = operation;
+      return { flags: { paths, bind, connect, abstractSockets, signals, optional } };
+    }
+    case 'landlock_path':
+      return { strings: [operation.path], flags: { readonly: operation.readonly, optional: operation.optional } };
+    case 'landlock_port':
+      return { a: operation.port, flags: { bind: operation.bind, connect: operation.connect } };
+    case 'landlock_restrict':
     case 'propagation':
     case 'pivot_root':
     case 'loopback_up':

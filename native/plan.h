@@ -37,7 +37,7 @@ enum plan_op_type {
     OP_MKDIR, OP_SYMLINK, OP_FILE, OP_MASK, OP_READONLY, OP_PIVOT_ROOT, OP_REMOUNT_READONLY, OP_HOSTNAME, OP_DOMAINNAME,
     OP_LOOPBACK_UP, OP_UNSHARE, OP_SYSCTL, OP_DUMPABLE, OP_NO_NEW_PRIVS, OP_DROP_CAPABILITIES, OP_SESSION_KEYRING,
     OP_RLIMIT, OP_UMASK, OP_SECCOMP, OP_LOWER, OP_SYSFS, OP_RAISE_RLIMIT, OP_NICE, OP_OOM_SCORE_ADJ, OP_USER, OP_GROUP, OP_TIME_OFFSETS,
-    OP_COUNT
+    OP_LANDLOCK, OP_LANDLOCK_PATH, OP_LANDLOCK_PORT, OP_LANDLOCK_RESTRICT, OP_COUNT
 };
 
 enum plan_flag {
@@ -51,7 +51,9 @@ enum plan_flag {
     PF_PLAIN = 1 << 12,           /* tree: a directory or a regular file, without a symlink on the way */
     PF_SLAVE = 1 << 13,           /* tree: what the host mounts below it later appears in it */
     PF_REPLACE = 1 << 14,         /* file: what has the name goes first */
-    PF_ALL = (1 << 15) - 1
+    /* landlock: what it restricts; landlock_port: what it allows */
+    PF_PATHS = 1 << 15, PF_BIND = 1 << 16, PF_CONNECT = 1 << 17, PF_ABSTRACT = 1 << 18, PF_SIGNALS = 1 << 19,
+    PF_ALL = (1 << 20) - 1
 };
 
 #define PLAN_NO_ID 0xffffffffu /* uid, gid: leave; of the header: by name, see OP_USER */

@@ -123,6 +123,16 @@ const entries = {
     exit: exitCodes.notStarted,
     remedy: 'give a directory (no symlink) whose /proc and /dev are ordinary directories',
   },
+  LANDLOCK_UNAVAILABLE: {
+    http: 422,
+    exit: exitCodes.notStarted,
+    remedy: 'run a host whose kernel has Landlock on (`lsm=…,landlock`): paths need Linux 6.2, TCP ports 6.7',
+  },
+  LANDLOCK_REFUSED: {
+    http: 422,
+    exit: exitCodes.notStarted,
+    remedy: 'name paths that are there inside, as `realpath` gives them there: no part of one may be a symbolic link',
+  },
   POLICY_REFUSED: {
     http: 403,
     exit: exitCodes.notStarted,

@@ -39,6 +39,11 @@ function quote(word: string): string {
 }
 
 const flagNames = [
+  'paths',
+  'bind',
+  'connect',
+  'abstractSockets',
+  'signals',
   'readonly',
   'nosuid',
   'nodev',
@@ -120,6 +125,12 @@ function formatSubject(operation: PlanOperation): string {
       return octal(operation.mask);
     case 'time_offsets':
       return `monotonic ${operation.monotonicMs} ms boottime ${operation.boottimeMs} ms`;
+    case 'landlock_path':
+      return quote(operation.path);
+    case 'landlock_port':
+      return String(operation.port);
+    case 'landlock':
+    case 'landlock_restrict':
     case 'propagation':
     case 'pivot_root':
     case 'loopback_up':

@@ -194,6 +194,31 @@ const operations = [
     .describe('makes a time namespace, sets its clocks and goes in: time_namespaces(7)'),
   z
     .strictObject({
+      op: z.literal('landlock'),
+      side: inner,
+      paths: z.boolean(),
+      bind: z.boolean(),
+      connect: z.boolean(),
+      abstractSockets: z.boolean(),
+      signals: z.boolean(),
+      optional: z.boolean().describe('a kernel that cannot do it is no failure'),
+    })
+    .describe('begins a Landlock ruleset: what is true is closed but for what the next operations allow'),
+  z
+    .strictObject({ op: z.literal('landlock_path'), side: inner, path, readonly: z.boolean(), optional: z.boolean() })
+    .describe('allows a path of the root, without a symlink, and all below it'),
+  z
+    .strictObject({
+      op: z.literal('landlock_port'),
+      side: inner,
+      port: z.int().min(0).max(65_535),
+      bind: z.boolean(),
+      connect: z.boolean(),
+    })
+    .describe('allows a TCP port'),
+  z.strictObject({ op: z.literal('landlock_restrict'), side: inner }).describe('landlock_restrict_self(2), with PID 1'),
+  z
+    .strictObject({
       op: z.literal('seccomp'),
       side: inner,
       profile: text.max(64).describe('whose program it is'),

@@ -18,6 +18,7 @@ import { Labels } from './host.ts';
 import { Lacks } from './lack.ts';
 import { NamespaceKey, NamespaceType } from './namespace.ts';
 import { SandboxObserved } from './observed.ts';
+import { SandboxLandlock } from './landlock.ts';
 import { AbsolutePath } from './paths.ts';
 import { SandboxUser, processFields } from './process.ts';
 import { SandboxRoot } from './root.ts';
@@ -104,6 +105,7 @@ const SpecFields = z.strictObject({
   idMaps: IdMaps.optional().describe('instead of a range of its own; the host’s policy must allow these ids'),
   root: SandboxRoot.default({ type: 'host' }),
   volumes: Volumes.default([]).describe('mounted over the root, those of shorter targets first'),
+  landlock: SandboxLandlock.default({ readable: [], writable: [] }),
   seccomp: SandboxSeccomp.default({ profile: 'strict' }),
   constraint: z.string().max(4096).optional().describe('CEL over `host`: host.labels, host.facts, host.name, host.id'),
   logMaxBytes: z.int().min(4096).max(1_073_741_824).default(1_048_576).describe('per stream; at the limit the log is rotated once'),

@@ -56,6 +56,8 @@ function codeOf(
   if (step === 'user' || step === 'group') return 'USER_REFUSED';
   if (step === 'id_range') return 'ID_RANGE_REFUSED';
   if (step === 'kernel') return 'KERNEL_TOO_OLD';
+  if (step === 'landlock') return 'LANDLOCK_UNAVAILABLE';
+  if (step === 'landlock_path') return 'LANDLOCK_REFUSED';
   if (step === 'namespace') return 'NAMESPACE_NOT_FOUND';
   if (step === 'clone3' && namespaceErrors.has(errname)) return 'NAMESPACES_UNAVAILABLE';
   if ((step === 'uid_map' || step === 'gid_map' || step === 'setgroups') && errname === 'EPERM') return 'NAMESPACES_UNAVAILABLE';

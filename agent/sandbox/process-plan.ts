@@ -4,9 +4,10 @@ import { exceeds, rlimitNames } from '#shared/process.ts';
 import type { Account, RlimitName, SandboxUser } from '#shared/process.ts';
 import type { SandboxSpec } from '#shared/sandbox.ts';
 import type { KernelFacts } from './kernel-facts.ts';
+import { landlockOperations } from './landlock.ts';
 import { seccompOperations } from './seccomp/filter.ts';
 
-type Rules = Pick<SandboxSpec, 'rlimits' | 'umask' | 'nice' | 'oomScoreAdj' | 'capabilities' | 'seccomp'>;
+type Rules = Pick<SandboxSpec, 'rlimits' | 'umask' | 'nice' | 'oomScoreAdj' | 'capabilities' | 'seccomp' | 'landlock' | 'namespaces'>;
 
 /** What needs the host's rights, or would bind the shim too: done from outside, to the process that all others come from. */
 export function processOnHost({ rlimits, nice, oomScoreAdj }: Rules, kernel: KernelFacts): PlanOperation[] {
@@ -25,7 +26,8 @@ export function processOnHost({ rlimits, nice, oomScoreAdj }: Rules, kernel: Ker
 }
 
 /** What holds from here to the end of the process. */
-export function processInside({ rlimits, umask, capabilities, seccomp }: Rules, user: SandboxUser): PlanOperation[] {
+export function processInside(rules: Rules, user: SandboxUser): PlanOperation[] {
+  const { rlimits, umask, capabilities, seccomp } = rules;
   return [
     { op: 'session_keyring', side: 'inner' },
     ...defaultLimits.filter(({ resource }) => rlimits[resource] === undefined),
@@ -38,6 +40,7 @@ export function processInside({ rlimits, umask, capabilities, seccomp }: Rules, 
     ...user.groups.map((group): PlanOperation => ({ op: 'group', side: 'inner', gid: numberOf(group), name: nameOf(group) })),
     { op: 'no_new_privs', side: 'inner' },
     { op: 'drop_capabilities', side: 'inner', keep: [...new Set(capabilities.add)] },
+    ...landlockOperations(rules),
     ...seccompOperations(seccomp, capabilities.add),
   ];
 }

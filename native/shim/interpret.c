@@ -35,6 +35,10 @@ static int execute(struct work *work, const struct plan_op *op) {
         case OP_RLIMIT: return 0; /* set_limits: PID 1 and what it still has to do must not be bound by them */
         case OP_UMASK: return op_umask(work, op);
         case OP_TIME_OFFSETS: return op_time_offsets(work, op);
+        case OP_LANDLOCK: return op_landlock(work, op);
+        case OP_LANDLOCK_PATH: return op_landlock_path(work, op);
+        case OP_LANDLOCK_PORT: return op_landlock_port(work, op);
+        case OP_LANDLOCK_RESTRICT: return op_landlock_restrict(work, op);
         case OP_SECCOMP: return op_seccomp(work, op);
         case OP_LOWER: return op_lower(work, op);
         case OP_SYSFS: return op_sysfs(work, op);
@@ -49,7 +53,7 @@ static int execute(struct work *work, const struct plan_op *op) {
 
 void work_init(struct work *work, const struct plan *plan) {
     work->plan = plan;
-    work->state_fd = work->userns_fd = work->root_fd = work->mask_fd = work->parent_fd = -1;
+    work->state_fd = work->userns_fd = work->root_fd = work->mask_fd = work->parent_fd = work->ruleset_fd = -1;
     work->made = NULL;
     work->prepared = 0;
     work->lowers = 0;

@@ -26,6 +26,8 @@ struct work {
     int target_pid;         /* on the host's side: whose limits are set; 0: this process's */
     int stream[STREAMS];    /* the command's, where they may have to be given to it; or -1 */
     struct person person;   /* the command's user */
+    int ruleset_fd;         /* of Landlock, while it is made; or -1 */
+    uint64_t ruleset_fs;    /* what it restricts of the file system */
     uint64_t capabilities;  /* that the command keeps */
     char words[192];        /* why the operation failed, where its name and errno do not tell; or empty */
     /* The inner half gets the host's slots when it first needs one, so that both sides work at the same time until then.
@@ -78,6 +80,10 @@ int op_drop_capabilities(struct work *work, const struct plan_op *op);
 int op_session_keyring(struct work *work, const struct plan_op *op);
 int op_umask(struct work *work, const struct plan_op *op);
 int op_time_offsets(struct work *work, const struct plan_op *op);
+int op_landlock(struct work *work, const struct plan_op *op);
+int op_landlock_path(struct work *work, const struct plan_op *op);
+int op_landlock_port(struct work *work, const struct plan_op *op);
+int op_landlock_restrict(struct work *work, const struct plan_op *op);
 int op_seccomp(struct work *work, const struct plan_op *op);
 int op_raise_rlimit(struct work *work, const struct plan_op *op);
 int op_nice(struct work *work, const struct plan_op *op);

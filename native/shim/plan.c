@@ -54,6 +54,10 @@ static const struct shape {
         [OP_USER] = {"user", INNER, 2, 0},
         [OP_GROUP] = {"group", INNER, 1, 0},
         [OP_TIME_OFFSETS] = {"time_offsets", INNER, 1, 0},
+        [OP_LANDLOCK] = {"landlock", INNER, 0, 0},
+        [OP_LANDLOCK_PATH] = {"landlock_path", INNER, 1, 0},
+        [OP_LANDLOCK_PORT] = {"landlock_port", INNER, 0, 0},
+        [OP_LANDLOCK_RESTRICT] = {"landlock_restrict", INNER, 0, 0},
 };
 
 const char *plan_op_name(unsigned op) {

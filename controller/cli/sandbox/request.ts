@@ -14,6 +14,7 @@ import {
   environmentOptions,
   integerOption,
   labelOptions,
+  portOptions,
   rlimitOptions,
   seccompOption,
   signalOption,
@@ -50,6 +51,10 @@ export type RunOptions = LimitOptions &
     volume?: string[];
     mount?: string[];
     tmpfs?: string[];
+    landlockRo?: string[];
+    landlockRw?: string[];
+    landlockBind?: string[];
+    landlockConnect?: string[];
     seccomp?: string;
     stopSignal?: string;
     stopGrace?: string;
@@ -90,6 +95,7 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
     ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: integerOption('--oom-score-adj', options.oomScoreAdj) }),
     ...(Object.keys(resources).length === 0 ? {} : { resources }),
     ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
+    landlock: landlockOf(options),
     ...(options.seccomp === undefined ? {} : { seccomp: seccompOption('--seccomp', options.seccomp) }),
     ...(options.constraint === undefined ? {} : { constraint: options.constraint }),
     ...(options.stopSignal === undefined ? {} : { stopSignal: signalOption('--stop-signal', options.stopSignal) }),
@@ -117,4 +123,13 @@ function rootOf({ root, readOnly, rootSize }: RunOptions): NonNullable<SandboxSp
   }
   const upper = rootSize === undefined ? {} : { upper: { type: 'memory', sizeBytes: sizeBytes('--root-size', rootSize) } as const };
   return { type: 'directory', path: root, writable: readOnly !== true, ...upper };
+}
+
+function landlockOf({ landlockRo = [], landlockRw = [], landlockBind, landlockConnect }: RunOptions): SandboxSpecInput['landlock'] {
+  return {
+    readable: landlockRo,
+    writable: landlockRw,
+    ...(landlockBind === undefined ? {} : { bindTcp: portOptions('--landlock-bind', landlockBind) }),
+    ...(landlockConnect === undefined ? {} : { connectTcp: portOptions('--landlock-connect', landlockConnect) }),
+  };
 }

@@ -40,6 +40,7 @@ function sandboxFields(sandbox: SandboxDetail, now: Date): Field[] {
     ['Volumes', spec.volumes.map(volumeText)],
     ['Seccomp', spec.seccomp.profile],
     ['Limits', limitsText(spec.resources)],
+    ['Landlock', landlockText(spec.landlock)],
     ['Directory', spec.cwd],
     ['User', `${userText(spec.user)}${idRange === null ? '' : `, outside ${idRange.start}–${idRange.start + idRange.count - 1}`}`],
     ['Hostname', spec.hostname ?? sandbox.name],
@@ -67,6 +68,16 @@ function errorFields({ error }: Sandbox): Field[] {
         ['Error', `${error.code}: ${error.message}`],
         ['What to do', error.remedy],
       ];
+}
+
+function landlockText({ readable, writable, bindTcp, connectTcp }: Sandbox['spec']['landlock']): string[] {
+  const ports = (numbers: number[]): string => numbers.join(', ') || 'none';
+  return [
+    ...readable.map((path) => `${path} (read-only)`),
+    ...writable.map((path) => `${path} (writable)`),
+    ...(bindTcp === undefined ? [] : [`TCP ports to listen on: ${ports(bindTcp)}`]),
+    ...(connectTcp === undefined ? [] : [`TCP ports to connect to: ${ports(connectTcp)}`]),
+  ];
 }
 
 function rootText(root: SandboxRoot): string {

@@ -26,6 +26,16 @@ export function signalOption(option: string, text: string): SignalName {
   return name;
 }
 
+/** TCP ports; `none` is no port at all. */
+export function portOptions(option: string, texts: readonly string[]): number[] {
+  return texts
+    .filter((text) => text !== 'none')
+    .map((text) => {
+      if (!/^[0-9]{1,5}$/.test(text) || Number(text) > 65_535) throw wrong(option, text, 'a TCP port from 0 to 65535, or none');
+      return Number(text);
+    });
+}
+
 /** One of the profiles that there are; the host has the last word. */
 export function seccompOption(option: string, text: string): SandboxSeccomp {
   const parsed = SandboxSeccomp.safeParse({ profile: text });
