@@ -9,6 +9,7 @@ import type { PlacementStatus } from '#shared/sandbox.ts';
 import { noCgroups, openCgroups } from './cgroup/hierarchy.ts';
 import { createChanges } from './changes/source.ts';
 import type { AgentSettings } from './config.ts';
+import { examine, firstLook } from './doctor.ts';
 import { nextEpoch } from './epoch.ts';
 import { helloOf, load1, readBootId, readFacts } from './fingerprint.ts';
 import { createHeartbeat } from './heartbeat.ts';
@@ -122,6 +123,7 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     },
     model: () => watch.scanNow(),
   };
+  const doctor = { native, program, owner, idPool: settings.policy.idPool, directory: stateDirectory, cgroups, tasks };
   const runner = { native, program, ready, host, kernel, policy: settings.policy, cgroups, owner, joins, log };
   const placementsParts = {
     runner,
@@ -148,6 +150,7 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     log.warn({ cgroup: name }, 'a cgroup of an earlier life of this agent is in use by nobody who is known');
   const accept = acceptThrough(adoptParts, adopted.nameless);
   const questions = createQuestions({
+    examine: () => examine(doctor),
     link: linked,
     watch,
     reporter,
@@ -173,6 +176,8 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   if (signal.aborted) end();
   // It only fails where everything ends.
   const introduce = (): void => void greeting.greet(ending.signal).catch(() => undefined);
+  // Made while the link is opened; what was left of an agent that was killed over it goes first.
+  const examined = firstLook(doctor, log);
   const watching = watch.run(ending.signal);
   const working: Promise<void>[] = [watching];
   try {
@@ -199,6 +204,8 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     );
     log.info({ hostId, epoch, bootId, privileged: facts.privileged }, 'connected');
     await Promise.race([sourceKnown.promise, watching]);
+    const { features, missing } = await examined;
+    hello = { ...hello, facts: { ...hello.facts, features, missing } };
     greeted = true;
     await greeting.greet(ending.signal);
     working.push(heartbeat.run(ending.signal), outbox.run(ending.signal), reporter.run(ending.signal));

@@ -124,6 +124,12 @@ export function readAgentSettings(env: Environment): AgentSettings {
   };
 }
 
+/** What the doctor needs of the settings; also where the host is not enrolled. CONFIG_INVALID. */
+export function readAgentPlaces(env: Environment): Pick<AgentSettings, 'stateDirectory' | 'cgroupParent'> {
+  const given = readSettings(Variables, env, 'nsfleet-agent');
+  return { stateDirectory: stateDirectoryOf(env, given), cgroupParent: given.NSFLEET_AGENT_CGROUP };
+}
+
 /** The policy alone, for `policy check`: of `file`, or of the one that `run` would take. CONFIG_INVALID. */
 export function readAgentPolicy(env: Environment, file?: string): Policy {
   const given = readSettings(Variables, env, 'nsfleet-agent');

@@ -1,4 +1,4 @@
-/** `nsfleet-agent`: run (the default), enroll, policy check, --version, --help. */
+/** `nsfleet-agent`: run (the default), enroll, doctor, policy check, --version, --help. */
 import { parseArgs } from 'node:util';
 import { NsfleetError, asNsfleetError, errorText } from '#shared/errors.ts';
 import { failureText } from '#shared/failure-text.ts';
@@ -6,6 +6,7 @@ import { createLog } from '#shared/log.ts';
 import { runAgent } from './agent.ts';
 import { readAgentPolicy, readAgentSettings } from './config.ts';
 import { enroll } from './enroll.ts';
+import { runDoctor } from './doctor/command.ts';
 import { describePolicy } from './policy/describe.ts';
 import { agentVersion } from './version.ts';
 
@@ -14,6 +15,7 @@ const help = `nsfleet-agent ${agentVersion}: reports this host's namespaces and 
 usage:
   nsfleet-agent [run]
   nsfleet-agent enroll --api URL --token-file FILE [--id ID] [--name NAME]
+  nsfleet-agent doctor [--json]          what this host can give, tried now: what is missing, and what mends it
   nsfleet-agent policy check [FILE]      what it allows; without FILE: what run would take
 
 The policy says what controllers may have on this host, and decides last: /etc/nsfleet/agent.yaml, or for
@@ -49,6 +51,7 @@ async function main(): Promise<void> {
   if (values.help === true) process.stdout.write(help);
   else if (values.version === true) process.stdout.write(`${agentVersion}\n`);
   else if (positionals[0] === 'policy') checkPolicy(positionals.slice(1));
+  else if (positionals[0] === 'doctor' && positionals.length === 1) process.exit(await runDoctor(values.json === true));
   else if (positionals.length > 1) throw usage(`${positionals[1]} is too much`);
   else if (positionals[0] === 'enroll') await enrollHost(values);
   else if (positionals[0] === undefined || positionals[0] === 'run') await run();
@@ -85,7 +88,7 @@ function readArguments() {
   try {
     return parseArgs({
       allowPositionals: true,
-      options: { help: { ...flag, short: 'h' }, version: flag, api: text, 'token-file': text, id: text, name: text },
+      options: { help: { ...flag, short: 'h' }, version: flag, json: flag, api: text, 'token-file': text, id: text, name: text },
     });
   } catch (error) {
     throw usage(errorText(error));

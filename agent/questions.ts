@@ -1,4 +1,5 @@
 /** Live questions, each answered once, with the data of its kind or with an error. */
+import type { DoctorReport } from '#shared/doctor.ts';
 import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
 import { lackText } from '#shared/lack.ts';
 import type { Log } from '#shared/log.ts';
@@ -32,6 +33,8 @@ export type QuestionParts = {
   directoryOf: (placementId: string) => string;
   runner: RunnerParts;
   actions: Actions;
+  /** what this host can give, tried now */
+  examine: () => Promise<DoctorReport>;
   log: Log;
 };
 
@@ -65,6 +68,8 @@ export function createQuestions(parts: QuestionParts): Questions {
         const lacks = judged.lacks.map((lack) => `without     ${lackText(lack)}`);
         return { plan, lines: [...lacks, ...formatPlan(plan).trimEnd().split('\n')] };
       }
+      case 'doctor':
+        return parts.examine();
       case 'mounts':
         return findMounts(await parts.watch.scanNow(), question);
       case 'pids':

@@ -100,6 +100,8 @@ export type Native = {
   openProcess(pid: number, startTicks: bigint): ProcessHandle;
   /** Clock ticks since boot. ESRCH: no such process. */
   processStart(pid: number): bigint;
+  /** landlock_create_ruleset(2): the version of Landlock, or a negative errno where there is none. */
+  landlockAbi(): number;
 };
 
 export type LoadOptions = {
@@ -147,6 +149,7 @@ export function loadNative(options: LoadOptions = {}): Native {
     spawn: (request) => spawn(calls, request),
     openProcess: (pid, startTicks) => openProcess(calls, pid, startTicks),
     processStart: (pid) => processStart(calls, pid),
+    landlockAbi: () => calls.landlockAbi(),
   };
 }
 
@@ -244,6 +247,7 @@ function declare(koffi: typeof Koffi, library: Koffi.LibraryHandle): Calls {
         (done) => scanPids.async(proc, pids, pids.length, rows.processes, rows.namespaces, buffer, buffer.byteLength, error, done),
         [pids, buffer, error],
       ),
+    landlockAbi: library.func('int nsf_landlock_abi()'),
     alive: library.func('int nsf_alive(uint64_t id, int32_t type, uint64_t inode, void *error)'),
     relate: library.func('int nsf_relate(int32_t fd, const char *path, void *relation, void *error)'),
     spawn: library.func(

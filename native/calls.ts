@@ -36,6 +36,7 @@ export type Calls = {
   /** On a worker thread, as scan. One at a time for one link. */
   tasks(link: number, rows: TaskRows, buffer: Uint8Array, error: Uint8Array): Promise<number>;
   receive(socket: number, bytes: Uint8Array, size: number, used: Uint32Array, fd: Int32Array, error: Uint8Array): number;
+  landlockAbi(): number;
   alive(id: bigint, type: number, inode: number, error: Uint8Array): number;
   relate(fd: number, path: string | null, relation: Uint8Array, error: Uint8Array): number;
   processNamespaces(pid: number, out: BigUint64Array, error: Uint8Array): number;

@@ -368,6 +368,9 @@ NSF_PUBLIC int nsf_tasks(int32_t link, uint32_t process_max, uint32_t namespace_
  */
 NSF_PUBLIC int nsf_alive(uint64_t id, int32_t type, uint64_t inode, struct nsf_error *error);
 
+/* The version of Landlock, from 1 on; or -errno: -ENOSYS, -EOPNOTSUPP where the kernel has none or it is off. */
+NSF_PUBLIC int nsf_landlock_abi(void);
+
 /*
  * The ids of all namespaces that are in use and that the caller may see, by listns(2): -ENOSYS before Linux 6.19. COUNT of at most MAX; -ENOSPC: there
  * are more. Those in flight between two processes, and whatever else no place in procfs shows, are among them.

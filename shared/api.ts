@@ -2,6 +2,7 @@
  * The HTTP contract as a table: name → method, path, schemas. The server, the typed client, the CLI and OpenAPI are made
  * from it. Every list is paged by `cursor`; every error is `{error: WireError}`.
  */
+import { DoctorReport } from './doctor.ts';
 import { z } from 'zod';
 import { KeepRequest, KeptName, KeptNamespace, ReapOutcome } from './act.ts';
 import { Seq, Since, Text, TypeList, eventChoice, filter } from './event-query.ts';
@@ -47,6 +48,13 @@ export const api = {
     params: HostParams,
     query: z.object({ ...page, from: Moment.optional(), to: Moment.optional(), types: TypeList.optional(), filter }),
     reply: z.object({ host: z.object({ id: HostId, name: z.string() }), events: z.array(Event), nextCursor }),
+  },
+  hostDoctor: {
+    method: 'GET',
+    path: '/v1/hosts/:host/doctor',
+    summary: 'What a host can give, tried now: what is missing, and what mends it',
+    params: HostParams,
+    reply: DoctorReport.extend({ hostId: HostId, hostName: z.string() }),
   },
   processList: {
     method: 'GET',

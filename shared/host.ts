@@ -1,5 +1,6 @@
 /** A **host** is a Linux machine that runs an agent. Never *node*: that is the runtime. */
 import { z } from 'zod';
+import { HostFeatures } from './doctor.ts';
 import { BootId } from './namespace.ts';
 
 /** Also a NATS subject token: no dots, wildcards or spaces, so that no id can widen a permission. */
@@ -51,6 +52,7 @@ export const HostFacts = z.object({
   scanSourceReason: z.string().max(512).nullable().default(null).describe('why not the faster one'),
   changeSource: ChangeSource.default('poll').describe('how changes are heard of'),
   changeSourceReason: z.string().max(512).nullable().default(null).describe('why not a better one'),
+  features: HostFeatures.nullable().default(null).describe('what the kernel and the host can give, as tried when the agent started'),
   missing: z.array(z.string().max(512)).max(64).describe('what this agent cannot do or see, in sentences, with what would mend it'),
 });
 export type HostFacts = z.infer<typeof HostFacts>;

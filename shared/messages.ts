@@ -102,6 +102,7 @@ export const Question = z.discriminatedUnion('type', [
   z
     .object({ type: z.literal('plan'), name: z.string(), idRange: IdRange.nullable(), spec: SandboxSpec })
     .describe('the plan, not executed'),
+  z.object({ type: z.literal('doctor') }).describe('what the host can give, tried now: DoctorReport'),
   MountQuery.extend({ type: z.literal('mounts') }).describe('mounts of every mount namespace, read now'),
   z
     .object({ type: z.literal('pids'), pid: z.int().positive(), namespace: NamespaceKey.nullable() })

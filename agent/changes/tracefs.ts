@@ -14,7 +14,8 @@ import { errorText } from '#shared/errors.ts';
 import { changeKinds } from './records.ts';
 
 const mountPoint = '/sys/kernel/tracing';
-const places = [mountPoint, '/sys/kernel/debug/tracing'];
+/** Where it is mounted by custom. */
+export const tracefsPlaces = [mountPoint, '/sys/kernel/debug/tracing'];
 /** Of each CPU. A thousand events: a tenth of a second of 5,000 forks a second, of which the watcher reads each 5 ms. */
 const bufferKiB = 64;
 
@@ -91,7 +92,7 @@ export async function removeInstance({ instances, instance }: TraceInstance): Pr
 }
 
 async function findTracefs(): Promise<string> {
-  for (const place of places) if (await isTracefs(place)) return place;
+  for (const place of tracefsPlaces) if (await isTracefs(place)) return place;
   // systemd mounts it when somebody looks; elsewhere nobody does.
   const options = ['-t', 'tracefs', '-o', 'nosuid,nodev,noexec', 'tracefs', mountPoint];
   await promisify(execFile)('mount', options).catch((error: unknown) => fail(`tracefs is not mounted at ${mountPoint}`, error));

@@ -14,6 +14,7 @@ import { observedOf } from '../store/sandbox-row.ts';
 import { findSandbox } from '../store/sandboxes.ts';
 import { createEventAnswers } from './events.ts';
 import { createLists } from './lists.ts';
+import { examineHost } from './doctor.ts';
 import { findMounts } from './mounts.ts';
 import { createNamespaceAnswers } from './namespaces.ts';
 import { translatePid } from './pids.ts';
@@ -39,6 +40,7 @@ export function createAnswers(context: Context): Answers {
 
     pidTranslate: (asked) => translatePid(context, asked),
     mountFind: (asked) => findMounts(context, asked),
+    hostDoctor: (asked) => examineHost(context, asked),
 
     namespaceCreate: (asked) => createKept(context, asked),
     namespaceAttach: (asked) => attachName(context, asked),

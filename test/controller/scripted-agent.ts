@@ -59,6 +59,7 @@ export function helloOf(hostId: string, change: Partial<HostHello> = {}): HostHe
       scanSourceReason: null,
       changeSource: 'poll',
       changeSourceReason: null,
+      features: null,
       missing: [],
     },
     ...change,

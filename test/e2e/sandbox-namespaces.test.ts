@@ -238,6 +238,17 @@ test('a dry run shows what would be joined', async () => {
 
 const processIds = (): string[] => readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
 
+test('the doctor’s findings: asked of the host, among its facts, and in constraints', async () => {
+  const { stdout } = await fleet.cli(['host', 'doctor', 'host-0']);
+  for (const type of namespaceTypes) assert.match(stdout, new RegExp(`^ok +namespace\\.${type} `, 'm'));
+  const { facts } = await fleet.client.call('hostShow', { params: { host: 'host-0' } });
+  assert.equal(facts?.features?.namespaces.time, true);
+  const constrained = (expression: string) => run(['--constraint', expression], 'true');
+  assert.equal((await constrained('host.facts.features.namespaces.time && host.facts.features.seccomp')).code, 0);
+  const refused = await constrained('host.facts.features.landlockAbi > 900');
+  assert.deepEqual([refused.code, /NOT_PLACED/.test(refused.stderr)], [7, true]);
+});
+
 function processesOf(marker: string): string[] {
   return processIds().filter((pid) => {
     try {

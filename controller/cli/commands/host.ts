@@ -11,6 +11,7 @@ export function hostCommand(attach: Attach): Command {
     .description('hosts that run an agent')
     .addCommand(listCommand(attach))
     .addCommand(showCommand(attach))
+    .addCommand(doctorCommand(attach))
     .addCommand(timelineCommand(attach));
 }
 
@@ -32,6 +33,14 @@ function showCommand(attach: Attach): Command {
     .argument('<host>', 'id or name')
     .addHelpText('after', examples('nsfleet host show web-1', 'nsfleet host show web-1 --json'));
   return attach(show, async (session) => (await import('../host/show.ts')).showHost(session, String(show.args[0])));
+}
+
+function doctorCommand(attach: Attach): Command {
+  const doctor = new Command('doctor')
+    .description('what a host can give, tried now: what is missing, and what mends it; exit code 1 where something is')
+    .argument('<host>', 'id or name')
+    .addHelpText('after', examples('nsfleet host doctor web-1', 'nsfleet host doctor web-1 --json'));
+  return attach(doctor, async (session) => (await import('../host/doctor.ts')).printDoctor(session, String(doctor.args[0])));
 }
 
 function timelineCommand(attach: Attach): Command {

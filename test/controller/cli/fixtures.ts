@@ -29,6 +29,7 @@ export function hostFixture(change: Partial<Host> = {}): Host {
       scanSourceReason: null,
       changeSource: 'poll',
       changeSourceReason: null,
+      features: null,
       missing: ['no cgroup v2: mount it'],
     },
     lastBeatAt: seen,

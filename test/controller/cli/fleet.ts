@@ -2,6 +2,7 @@
  * A controller for the tests of the CLI: the product's own HTTP server and contract, in front of a fleet of one host whose "sandboxes"
  * are plain child processes. What the CLI sees on the wire is what it sees of a real one.
  */
+import type { DoctorReport } from '#shared/doctor.ts';
 import type { AddressInfo, Socket } from 'node:net';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -151,6 +152,7 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
     sandboxResume: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
     sandboxStats: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
     leakList: async () => missing('NOT_FOUND', 'route', 'leakList'),
+    hostDoctor: async ({ params }) => ({ ...doctorFixture(), hostId: params.host, hostName: params.host }),
     eventList: async ({ query }) => ({
       events: fleet.events.filter(isAfter(query.since)),
       last: fleet.events.at(-1)?.seq ?? '0',
@@ -191,4 +193,29 @@ function statusFixture(): FleetStatus {
 /** A number or a moment. */
 function isAfter(since: string): (event: Event) => boolean {
   return /^[0-9]+$/.test(since) ? ({ seq }) => BigInt(seq) > BigInt(since) : ({ at }) => at >= since;
+}
+
+function doctorFixture(): DoctorReport {
+  return {
+    features: {
+      namespaces: { net: false },
+      cgroupControllers: [],
+      overlay: true,
+      idmappedMounts: true,
+      seccomp: true,
+      landlockAbi: 7,
+      btf: true,
+      taskIterator: true,
+      tracefs: true,
+    },
+    findings: [
+      { id: 'overlay', state: 'ok', detail: 'overlayfs works', remedy: null },
+      {
+        id: 'namespace.net',
+        state: 'missing',
+        detail: 'none can be made:\u001b[31m ENOSPC',
+        remedy: 'sysctl -w user.max_net_namespaces=65536',
+      },
+    ],
+  };
 }

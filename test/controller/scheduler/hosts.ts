@@ -21,6 +21,7 @@ export function hostView(id: string, change: Partial<HostView> = {}): HostView {
       scanSourceReason: null,
       changeSource: 'poll',
       changeSourceReason: null,
+      features: null,
       missing: [],
     },
     capacity: { sandboxes: 10, idRanges: 10 },

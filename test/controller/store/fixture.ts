@@ -56,6 +56,7 @@ export function helloOf(hostId: string, fields: Partial<HostHello> = {}): HostHe
       scanSourceReason: null,
       changeSource: 'poll',
       changeSourceReason: null,
+      features: null,
       missing: [],
     },
     ...fields,
