@@ -14,6 +14,7 @@ import { nextEpoch } from './epoch.ts';
 import { helloOf, load1, readBootId, readFacts } from './fingerprint.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { createGreeting } from './greeting.ts';
+import { openImageStore } from './image/store.ts';
 import { createDescriber } from './inventory/describe/describe.ts';
 import { withCgroups } from './inventory/describe/holder-cgroups.ts';
 import { createDiscovery } from './inventory/discover.ts';
@@ -124,7 +125,8 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     model: () => watch.scanNow(),
   };
   const doctor = { native, program, owner, idPool: settings.policy.idPool, directory: stateDirectory, cgroups, tasks };
-  const runner = { native, program, ready, host, kernel, policy: settings.policy, cgroups, owner, joins, log };
+  const images = await openImageStore({ native, program, stateDirectory, ...settings.images, log });
+  const runner = { native, images, program, ready, host, kernel, policy: settings.policy, cgroups, owner, joins, log };
   const placementsParts = {
     runner,
     files,

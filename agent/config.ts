@@ -7,6 +7,7 @@ import type { Environment } from '#shared/config.ts';
 import { NsfleetError, errorText, issuesText } from '#shared/errors.ts';
 import { ChangeSource, HostId, Labels } from '#shared/host.ts';
 import { HostAction } from '#shared/act.ts';
+import type { ArchiveLimits } from './image/layer-records.ts';
 import { PolicyFile, PoolOfIds, policyOf } from './policy/model.ts';
 import type { Policy } from './policy/model.ts';
 import { readPolicyFile } from './policy/read-file.ts';
@@ -16,6 +17,8 @@ export const Enrolment = z.object({ hostId: HostId, name: z.string().min(1).max(
 export type Enrolment = z.infer<typeof Enrolment>;
 
 const millis = (min: number, fallback: number) => z.coerce.number().int().min(min).max(3_600_000).default(fallback);
+
+const count = (min: number) => z.coerce.number().int().min(min).max(Number.MAX_SAFE_INTEGER);
 
 const labelsText = z
   .string()
@@ -56,6 +59,9 @@ const Variables = z.object({
     .default('nsfleet'),
   NSFLEET_AGENT_READY: z.coerce.number().int().min(0).max(64).default(4),
   NSFLEET_AGENT_ROOTS: rootsText.optional(),
+  NSFLEET_AGENT_IMAGE_BYTES: count(1024).default(34_359_738_368),
+  NSFLEET_AGENT_IMAGE_ENTRIES: count(1).default(1_000_000),
+  NSFLEET_AGENT_IMAGES_KEEP: count(1).default(21_474_836_480),
   NSFLEET_AGENT_ACTIONS: actionsText.optional(),
   NSFLEET_SCAN_INTERVAL_MS: millis(20, 1000),
   NSFLEET_FULL_SCAN_INTERVAL_MS: millis(1000, 60_000),
@@ -78,6 +84,11 @@ export type AgentSettings = {
   /** the directory at the top of cgroup v2 that holds this host's agents' */
   cgroupParent: string;
   policy: Policy;
+  images: {
+    limits: ArchiveLimits;
+    /** bytes of layers above which unused ones are removed */
+    keepBytes: number;
+  };
   /** where changes are not heard */
   scanIntervalMs: number;
   /** where they are */
@@ -115,6 +126,10 @@ export function readAgentSettings(env: Environment): AgentSettings {
     readySandboxes: given.NSFLEET_AGENT_READY,
     cgroupParent: given.NSFLEET_AGENT_CGROUP,
     policy: readPolicy(env, given, files, stateDirectory),
+    images: {
+      limits: { bytes: given.NSFLEET_AGENT_IMAGE_BYTES, entries: given.NSFLEET_AGENT_IMAGE_ENTRIES },
+      keepBytes: given.NSFLEET_AGENT_IMAGES_KEEP,
+    },
     scanIntervalMs: given.NSFLEET_SCAN_INTERVAL_MS,
     fullScanIntervalMs: given.NSFLEET_FULL_SCAN_INTERVAL_MS,
     changeSource: given.NSFLEET_CHANGE_SOURCE,
@@ -124,7 +139,7 @@ export function readAgentSettings(env: Environment): AgentSettings {
   };
 }
 
-/** What the doctor needs of the settings; also where the host is not enrolled. CONFIG_INVALID. */
+/** What the doctor and the image commands need of the settings; also where the host is not enrolled. CONFIG_INVALID. */
 export function readAgentPlaces(env: Environment): Pick<AgentSettings, 'stateDirectory' | 'cgroupParent'> {
   const given = readSettings(Variables, env, 'nsfleet-agent');
   return { stateDirectory: stateDirectoryOf(env, given), cgroupParent: given.NSFLEET_AGENT_CGROUP };

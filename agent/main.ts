@@ -1,12 +1,13 @@
-/** `nsfleet-agent`: run (the default), enroll, doctor, policy check, --version, --help. */
+/** `nsfleet-agent`: run (the default), enroll, doctor, policy check, images, --version, --help. */
 import { parseArgs } from 'node:util';
 import { NsfleetError, asNsfleetError, errorText } from '#shared/errors.ts';
 import { failureText } from '#shared/failure-text.ts';
 import { createLog } from '#shared/log.ts';
 import { runAgent } from './agent.ts';
-import { readAgentPolicy, readAgentSettings } from './config.ts';
+import { readAgentPlaces, readAgentPolicy, readAgentSettings } from './config.ts';
 import { enroll } from './enroll.ts';
 import { runDoctor } from './doctor/command.ts';
+import { imagesCommand } from './image/cli.ts';
 import { describePolicy } from './policy/describe.ts';
 import { agentVersion } from './version.ts';
 
@@ -17,6 +18,9 @@ usage:
   nsfleet-agent enroll --api URL --token-file FILE [--id ID] [--name NAME]
   nsfleet-agent doctor [--json]          what this host can give, tried now: what is missing, and what mends it
   nsfleet-agent policy check [FILE]      what it allows; without FILE: what run would take
+  nsfleet-agent images ls [--json]       images and archives that were unpacked here
+  nsfleet-agent images rm IMAGE...       those that no sandbox uses, by digest or name
+  nsfleet-agent images gc [--unused-for 24h]
 
 The policy says what controllers may have on this host, and decides last: /etc/nsfleet/agent.yaml, or for
 a plain user agent.yaml in the configuration directory. docs/agent-policy.md lists what it may hold.
@@ -31,6 +35,9 @@ environment of run (what enroll wrote stands in for the first three):
   NSFLEET_AGENT_POLICY         another policy file
   NSFLEET_AGENT_LABELS         key=value,key=value
   NSFLEET_AGENT_READY          how many sandboxes' namespaces wait ready-made (4; 0: none)
+  NSFLEET_AGENT_IMAGE_BYTES    most bytes of one archive's files (34359738368)
+  NSFLEET_AGENT_IMAGE_ENTRIES  most entries of one archive (1000000)
+  NSFLEET_AGENT_IMAGES_KEEP    bytes of unpacked layers above which unused ones are removed (21474836480)
   NSFLEET_CHANGE_SOURCE        best way to hear of changes: tracefs (default), proc-connector, poll
   NSFLEET_SCAN_INTERVAL_MS     between scans where changes are polled for (1000)
   NSFLEET_FULL_SCAN_INTERVAL_MS  between scans of all holders (60000)
@@ -47,6 +54,11 @@ and where the policy file is silent:
 `;
 
 async function main(): Promise<void> {
+  // It has options of its own.
+  if (process.argv[2] === 'images') {
+    process.stdout.write(await imagesCommand(process.argv.slice(3), readAgentPlaces(process.env).stateDirectory));
+    return;
+  }
   const { values, positionals } = readArguments();
   if (values.help === true) process.stdout.write(help);
   else if (values.version === true) process.stdout.write(`${agentVersion}\n`);

@@ -63,7 +63,7 @@ export function createQuestions(parts: QuestionParts): Questions {
       }
       case 'plan': {
         const { spec, name, idRange } = question;
-        using judged = await judgedPlan(parts.runner, { spec, name, idRange });
+        using judged = await judgedPlan(parts.runner, { spec, name, idRange }, null);
         const { plan } = judged;
         const lacks = judged.lacks.map((lack) => `without     ${lackText(lack)}`);
         return { plan, lines: [...lacks, ...formatPlan(plan).trimEnd().split('\n')] };

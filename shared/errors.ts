@@ -138,6 +138,11 @@ const entries = {
     exit: exitCodes.notStarted,
     remedy: 'the host’s own policy forbids it: its administrator may allow it in /etc/nsfleet/agent.yaml and restart the agent',
   },
+  IMAGE_REFUSED: {
+    http: 422,
+    exit: exitCodes.notStarted,
+    remedy: 'the reason names the step and the entry: give another archive or image, or, where it is a limit, raise it on the host',
+  },
   VOLUME_REFUSED: {
     http: 422,
     exit: exitCodes.notStarted,

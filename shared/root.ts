@@ -24,7 +24,41 @@ export const SandboxRoot = z.discriminatedUnion('type', [
       upper: Upper,
     })
     .describe('a directory under overlayfs'),
+  z
+    .strictObject({
+      type: z.literal('tarball'),
+      path: AbsolutePath.describe('a tar archive on the host that holds a root file system: plain, gzip or zstd'),
+      writable,
+      upper: Upper,
+    })
+    .describe('unpacked once on the host, under overlayfs'),
+  z
+    .strictObject({
+      type: z.literal('oci'),
+      path: AbsolutePath.describe('an OCI image layout on the host, or a tar archive of one, also one of `docker save`'),
+      reference: z.string().min(1).max(512).optional().describe('the name or digest of an image in it; default: the only one'),
+      platform: z
+        .string()
+        .regex(/^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9.]+)?$/, 'os/architecture or os/architecture/variant')
+        .optional()
+        .describe('default: the host’s'),
+      entrypoint: z
+        .array(
+          z
+            .string()
+            .max(131_072)
+            .regex(/^[^\0]*$/, 'text without NUL'),
+        )
+        .max(4096)
+        .optional()
+        .describe('in place of the image’s own, and of its command'),
+      writable,
+      upper: Upper,
+    })
+    .describe('an image: its layers are unpacked once on the host and shared; what the spec does not say of the process, it does'),
 ]);
 export type SandboxRoot = z.infer<typeof SandboxRoot>;
 /** One that lies under overlayfs. */
 export type LayeredRoot = Exclude<SandboxRoot, { type: 'host' }>;
+/** One that is unpacked first. */
+export type ArchiveRoot = Exclude<LayeredRoot, { type: 'directory' }>;

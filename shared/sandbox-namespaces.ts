@@ -53,7 +53,8 @@ export type TimeOffsets = z.infer<typeof TimeOffsets>;
 /** The parts of a spec that the rules below are about. */
 export type NamespaceWish = {
   namespaces: SandboxNamespaces;
-  user: SandboxUser;
+  /** not given: the image's, or root */
+  user?: SandboxUser | undefined;
   capabilities: { add: readonly string[] };
   volumes: readonly unknown[];
   root: { type: string };
@@ -114,7 +115,7 @@ export function contradictions(wish: NamespaceWish): string[] {
       sentences.push(`mnt of ${sourceText(mnt)} brings its own root: leave root and volumes out`);
   }
   if (user.from === 'host') {
-    const { uid, gid, groups } = wish.user;
+    const { uid, gid, groups } = wish.user ?? { uid: 0, groups: [] };
     // By a name only the root's own files know it; the shim refuses what turns out to be 0 (native/shim/exec.c).
     if ([uid, gid, ...groups].some((account) => account === 0 || account === 'root')) {
       sentences.push('without a user namespace of its own a sandbox’s ids are the host’s: give a user and groups other than 0');

@@ -88,14 +88,16 @@ export type IdMaps = z.infer<typeof IdMaps>;
 
 const HostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/, 'letters, digits, . and - inside, at most 64');
 
+const NoCommand = z.array(NoNul).max(0);
+
 /** What the user asks for. Every default is written down here and nowhere else. */
 const SpecFields = z.strictObject({
-  command: Command,
+  command: z.union([Command, NoCommand], 'argv: at least one text, the first not empty').describe('argv; none: the image’s own'),
   env: Environment.default({}).describe(
     'the whole environment beside PATH, HOSTNAME, and HOME, USER, SHELL as the root’s passwd says; nothing is inherited',
   ),
-  cwd: AbsolutePath.default('/'),
-  user: SandboxUser.default({ uid: 0, gid: 0, groups: [] }).describe('ids inside; root inside is an unprivileged id outside'),
+  cwd: AbsolutePath.optional().describe('default: the image’s, else /'),
+  user: SandboxUser.optional().describe('ids inside, by default the image’s, else root, which is an unprivileged id outside'),
   ...processFields,
   allowDegraded: z.boolean().default(false).describe('true: run without what the host cannot give; `lacks` of the sandbox lists it'),
   hostname: HostName.optional().describe('default: the sandbox’s name'),
@@ -114,6 +116,9 @@ const SpecFields = z.strictObject({
   stopGraceMs: z.int().min(0).max(3_600_000).default(10_000),
 });
 export const SandboxSpec = SpecFields.superRefine((spec, context) => {
+  if (spec.command.length === 0 && spec.root.type !== 'oci') {
+    context.addIssue({ code: 'custom', message: 'only an image brings a command of its own', path: ['command'] });
+  }
   for (const message of contradictions(spec)) context.addIssue({ code: 'custom', message, path: ['namespaces'] });
 });
 export type SandboxSpec = z.infer<typeof SandboxSpec>;

@@ -1,13 +1,13 @@
 /** The generated parts of a root's /etc. Pure. */
 import type { PlanOperation } from '#shared/plan.ts';
-import type { SandboxSpec } from '#shared/sandbox.ts';
+import type { ResolvedSpec } from '../image/process.ts';
 import { mkdir } from './mounts.ts';
 
 /** What an id has no name for shows as this one (fs.overflowuid). */
 const nobody = 65_534;
 
 /** passwd, group, hosts, hostname and nsswitch.conf with nothing in them of the host's. */
-export function etcOperations({ user }: Pick<SandboxSpec, 'user'>, hostname: string): PlanOperation[] {
+export function etcOperations({ user }: Pick<ResolvedSpec, 'user'>, hostname: string): PlanOperation[] {
   const uid = typeof user.uid === 'number' ? user.uid : 0;
   const gid = typeof user.gid === 'number' ? user.gid : uid;
   const extraUser = uid === 0 || uid === nobody ? [] : [`user:x:${uid}:${gid}:user:/:/bin/sh`];

@@ -35,7 +35,7 @@ export function checkIdRange(
     throw refuse(`${start}:${count} is no range of this host’s pool (${pool.count} of ${idRangeSize} from ${pool.start})`);
   }
   if (spec.idMaps !== undefined) {
-    const problems = mapProblems(spec.idMaps, spec.user, owner);
+    const problems = mapProblems(spec.idMaps, spec.user ?? { uid: 0 }, owner);
     if (problems.length > 0) throw refuse(problems.join('; '), 'correct the id maps');
   }
   const own = ownIds(spec, idRange);

@@ -92,7 +92,9 @@ function problemsOf({ native, owner }: JoinParts, spec: SandboxSpec, opened: rea
   if (user?.ids) {
     const maps = user.ids.idMaps;
     sentences.push(
-      ...mapProblems(maps, spec.user, owner.uid === 0 ? owner : null).map((problem) => `user of ${sourceText(userChoice)}: ${problem}`),
+      ...mapProblems(maps, spec.user ?? { uid: 0 }, owner.uid === 0 ? owner : null).map(
+        (problem) => `user of ${sourceText(userChoice)}: ${problem}`,
+      ),
     );
   }
   if (userChoice.from === 'host' && owner.uid !== 0) {

@@ -5,6 +5,7 @@ import type { Plan } from '#shared/plan.ts';
 import type { Lack } from '#shared/lack.ts';
 import type { DesiredPlacement, SandboxSpec } from '#shared/sandbox.ts';
 import type { Cgroups } from '../cgroup/hierarchy.ts';
+import type { ImageStore } from '../image/store.ts';
 import type { Policy } from '../policy/model.ts';
 import type { Owner } from './identity.ts';
 import type { KernelFacts } from './kernel-facts.ts';
@@ -14,7 +15,7 @@ import type { JoinParts } from './join-targets.ts';
 import { fitOrRefuse } from './lacks.ts';
 import { compileSandboxPlan } from './plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
-import { allowedSources } from './sources.ts';
+import { foreseeSources, prepareSources } from './sources.ts';
 
 export type PlanParts = {
   native: Native;
@@ -25,6 +26,7 @@ export type PlanParts = {
   owner: Owner;
   cgroups: Pick<Cgroups, 'lacks'>;
   joins: Pick<JoinParts, 'initOf' | 'model'>;
+  images: ImageStore;
 };
 
 /**
@@ -33,12 +35,17 @@ export type PlanParts = {
  */
 export type JudgedPlan = Disposable & { plan: Plan; targets: readonly Fd[]; spec: SandboxSpec; lacks: Lack[] };
 
-/** POLICY_REFUSED, SPEC_UNAVAILABLE, ROOT_REFUSED, NAMESPACE_NOT_FOUND, JOIN_REFUSED. */
+/**
+ * `directory`: the placement's, which is to be made; null: nothing is, for `--dry-run`. POLICY_REFUSED, SPEC_UNAVAILABLE, ROOT_REFUSED, VOLUME_REFUSED,
+ * IMAGE_REFUSED, NAMESPACE_NOT_FOUND, JOIN_REFUSED.
+ */
 export async function judgedPlan(
-  { native, host, kernel, policy, owner, cgroups, joins }: PlanParts,
+  parts: PlanParts,
   { spec, name, idRange }: Pick<DesiredPlacement, 'spec' | 'name' | 'idRange'>,
+  directory: string | null,
 ): Promise<JudgedPlan> {
-  const sources = allowedSources(spec, policy, name);
+  const { native, host, kernel, owner, cgroups, joins } = parts;
+  const sources = await (directory === null ? foreseeSources(parts, spec, name) : prepareSources(parts, spec, name, directory));
   const { spec: allowed, lacks } = fitOrRefuse(sources.spec, { ...kernel, noControllers: cgroups.lacks }, name);
   const input = { ...sources, spec: allowed, name, idRange, owner, host, kernel };
   if (Object.values(allowed.namespaces).every((choice) => choice.from === 'new')) {

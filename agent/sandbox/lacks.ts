@@ -9,20 +9,20 @@ import { lackText } from '#shared/lack.ts';
 import type { Lack } from '#shared/lack.ts';
 import { exceeds, rlimitNames } from '#shared/process.ts';
 import type { Account, RlimitName, RlimitValue } from '#shared/process.ts';
-import type { SandboxSpec } from '#shared/sandbox.ts';
 import { limitWrites } from '../cgroup/limits.ts';
+import type { ResolvedSpec } from '../image/process.ts';
 import type { KernelFacts } from './kernel-facts.ts';
 
 /** `noControllers`: why sandboxes here cannot be limited by a cgroup controller. */
 export type HostAbilities = KernelFacts & { noControllers: ReadonlyMap<CgroupController, string> };
 
-type Fit = { spec: SandboxSpec; lacks: Lack[] };
-type Rule = (spec: SandboxSpec, host: HostAbilities) => Fit;
+type Fit = { spec: ResolvedSpec; lacks: Lack[] };
+type Rule = (spec: ResolvedSpec, host: HostAbilities) => Fit;
 
 const rules: readonly Rule[] = [ids, capabilities, rlimits, priority, oomScore, limits];
 
 /** The spec as this host can do it, and what it lacks for that. Nothing is lost without a lack that names it. */
-export function fit(spec: SandboxSpec, host: HostAbilities): Fit {
+export function fit(spec: ResolvedSpec, host: HostAbilities): Fit {
   let now: Fit = { spec, lacks: [] };
   for (const rule of rules) {
     const next = rule(now.spec, host);
@@ -32,7 +32,7 @@ export function fit(spec: SandboxSpec, host: HostAbilities): Fit {
 }
 
 /** The same, or SPEC_UNAVAILABLE with everything that is missing, unless the spec allows to go without. */
-export function fitOrRefuse(spec: SandboxSpec, host: HostAbilities, name: string): Fit {
+export function fitOrRefuse(spec: ResolvedSpec, host: HostAbilities, name: string): Fit {
   const fitted = fit(spec, host);
   if (fitted.lacks.length === 0 || spec.allowDegraded) return fitted;
   throw new NsfleetError('SPEC_UNAVAILABLE', {
@@ -43,7 +43,7 @@ export function fitOrRefuse(spec: SandboxSpec, host: HostAbilities, name: string
   });
 }
 
-function ids(spec: SandboxSpec, kernel: KernelFacts): Fit {
+function ids(spec: ResolvedSpec, kernel: KernelFacts): Fit {
   const { uid, gid = 0, groups } = spec.user;
   const isRoot = (account: Account): boolean => account === 0 || account === 'root';
   if (kernel.privileged || (isRoot(uid) && isRoot(gid) && groups.length === 0)) return { spec, lacks: [] };
@@ -56,7 +56,7 @@ function ids(spec: SandboxSpec, kernel: KernelFacts): Fit {
   return { spec: { ...spec, user: { uid: 0, gid: 0, groups: [] } }, lacks: [lack] };
 }
 
-function capabilities(spec: SandboxSpec, { capabilityLast }: KernelFacts): Fit {
+function capabilities(spec: ResolvedSpec, { capabilityLast }: KernelFacts): Fit {
   const { add } = spec.capabilities;
   const unknown = add.filter((name) => capabilityNumber(name) > capabilityLast);
   if (unknown.length === 0) return { spec, lacks: [] };
@@ -69,7 +69,7 @@ function capabilities(spec: SandboxSpec, { capabilityLast }: KernelFacts): Fit {
   return { spec: { ...spec, capabilities: { add: add.filter((name) => !unknown.includes(name)) } }, lacks };
 }
 
-function rlimits(spec: SandboxSpec, kernel: KernelFacts): Fit {
+function rlimits(spec: ResolvedSpec, kernel: KernelFacts): Fit {
   const fitted = { ...spec.rlimits };
   const lacks = rlimitNames.flatMap((name): Lack[] => {
     const asked = fitted[name];
@@ -90,13 +90,13 @@ function mostOf(name: RlimitName, kernel: KernelFacts): { value: RlimitValue; re
   return { value: exceeds(own, kernel.openFilesMax) ? own : kernel.openFilesMax, reason: `fs.nr_open is ${kernel.openFilesMax}` };
 }
 
-function priority(spec: SandboxSpec, { nice, capabilities: own }: KernelFacts): Fit {
+function priority(spec: ResolvedSpec, { nice, capabilities: own }: KernelFacts): Fit {
   if (spec.nice === undefined || spec.nice >= nice || own.includes('CAP_SYS_NICE')) return { spec, lacks: [] };
   const reason = 'the agent’s own, without CAP_SYS_NICE to lower it';
   return { spec: { ...spec, nice }, lacks: [{ what: 'nice', asked: String(spec.nice), has: String(nice), reason }] };
 }
 
-function oomScore(spec: SandboxSpec, { oomScoreAdj, capabilities: own }: KernelFacts): Fit {
+function oomScore(spec: ResolvedSpec, { oomScoreAdj, capabilities: own }: KernelFacts): Fit {
   const asked = spec.oomScoreAdj;
   if (asked === undefined || asked >= oomScoreAdj || own.includes('CAP_SYS_RESOURCE')) return { spec, lacks: [] };
   const reason = 'the agent’s own, without CAP_SYS_RESOURCE to lower it';
@@ -104,7 +104,7 @@ function oomScore(spec: SandboxSpec, { oomScoreAdj, capabilities: own }: KernelF
   return { spec: { ...spec, oomScoreAdj }, lacks: [lack] };
 }
 
-function limits(spec: SandboxSpec, { noControllers }: HostAbilities): Fit {
+function limits(spec: ResolvedSpec, { noControllers }: HostAbilities): Fit {
   const lacking = limitWrites(spec.resources).filter(({ controller }) => noControllers.has(controller));
   if (lacking.length === 0) return { spec, lacks: [] };
   const without = new Set(lacking.map(({ controller }) => controller));

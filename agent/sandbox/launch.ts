@@ -33,7 +33,7 @@ export async function launch(parts: RunnerParts, desired: DesiredPlacement, dire
   const { name } = desired;
   using fds = new DisposableStack();
   try {
-    const { plan, targets, lacks, spec } = fds.use(await judgedPlan(parts, desired));
+    const { plan, targets, lacks, spec } = fds.use(await judgedPlan(parts, desired, directory));
     const { resources } = spec;
     const limits = limitWrites(resources);
     const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));

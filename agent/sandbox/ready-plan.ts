@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Plan, PlanOperation, PlanOperationName } from '#shared/plan.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
 import type { KernelFacts } from './kernel-facts.ts';
+import { resolveProcess } from '../image/process.ts';
 import { compileSandboxPlan } from './plan.ts';
 import type { HostRootFacts } from './root-facts.ts';
 
@@ -39,7 +40,7 @@ const fromInside: ReadonlySet<PlanOperationName> = new Set<PlanOperationName>(['
 export function firstPlan(host: HostRootFacts, kernel: KernelFacts): Plan {
   const [plan, other] = ['a', 'b'].map((name, index) =>
     compileSandboxPlan({
-      spec: SandboxSpec.parse({ command: [name], user: { uid: index, gid: index } }),
+      spec: resolveProcess(SandboxSpec.parse({ command: [name], user: { uid: index, gid: index } }), null),
       layers: [],
       volumes: [],
       name,

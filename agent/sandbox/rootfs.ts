@@ -3,7 +3,7 @@ import { dirname } from 'node:path/posix';
 import { pathsDownTo } from '#shared/paths.ts';
 import type { PlanOperation } from '#shared/plan.ts';
 import type { LayeredRoot } from '#shared/root.ts';
-import type { SandboxSpec } from '#shared/sandbox.ts';
+import type { ResolvedSpec } from '../image/process.ts';
 import { etcOperations, ownEtcOperations } from './etc.ts';
 import { inodesOf, mkdir, readOnlyTree, symlink, tmpfs } from './mounts.ts';
 import type { RootOperations, Slots } from './mounts.ts';
@@ -14,7 +14,7 @@ const mebibyte = 1024 * 1024;
 /** Memory that a sandbox's temporary files may take, each; a memory limit for all of them is the cgroup's. */
 const tmpfsSizes = { root: 4 * mebibyte, tmp: 512 * mebibyte, run: 32 * mebibyte, varTmp: 256 * mebibyte, home: 256 * mebibyte } as const;
 export type RootInput = {
-  spec: SandboxSpec;
+  spec: ResolvedSpec;
   hostname: string;
   /** First id of the sandbox outside; null: a plain user's, who owns all that is made. */
   idBase: number | null;

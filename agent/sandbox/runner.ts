@@ -43,7 +43,7 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
     attempted: 'create sandbox',
     target: name,
     fallback: 'SANDBOX_CREATE_FAILED',
-    rootIsDirectory: spec.root.type === 'directory',
+    rootIsDirectory: spec.root.type !== 'host',
     volumePaths: volumePaths(spec.volumes),
   } as const;
   const running = Promise.withResolvers<{ initPid: number; commandPid: number }>();

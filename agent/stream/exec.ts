@@ -2,6 +2,7 @@
 import type { Fd } from '#native/handles.ts';
 import { NsfleetError, asNsfleetError } from '#shared/errors.ts';
 import type { ExecRequest } from '#shared/messages.ts';
+import { resolveProcess } from '../image/process.ts';
 import type { Link } from '../link.ts';
 import { checkRunning } from '../policy.ts';
 import { failureError } from '../sandbox/failures.ts';
@@ -22,13 +23,14 @@ export async function startExec(
   exec: ExecRequest,
 ): Promise<OpenStream> {
   const { native, owner, kernel, policy } = parts;
-  const { name, spec, idRange } = placement.record.desired;
+  const { name, spec: asked, idRange, placementId } = placement.record.desired;
   const { init, state } = placement.record;
   const attempted = 'exec in sandbox';
   if (init === null || (state !== 'running' && state !== 'stopping')) {
     throw new NsfleetError('SANDBOX_NOT_RUNNING', { attempted, target: name, reason: `it is ${state}` });
   }
-  checkRunning(spec, policy, name);
+  checkRunning(asked, policy, name);
+  const spec = resolveProcess(asked, asked.root.type === 'oci' ? await parts.images.useOf(placementId) : null);
   using target = openInit(native, init, name);
   // As its first process was started, with what the host could give of it.
   const fitted = fit(spec, { ...kernel, noControllers: parts.cgroups.lacks }).spec;
@@ -44,7 +46,7 @@ export async function startExec(
     owner,
     kernel,
   });
-  const context = { attempted, target: name, fallback: 'EXEC_FAILED', rootIsDirectory: spec.root.type === 'directory' } as const;
+  const context = { attempted, target: name, fallback: 'EXEC_FAILED', rootIsDirectory: spec.root.type !== 'host' } as const;
   using cgroup = openCgroup(parts, placement);
   return await serveProcess(parts, link, streamId, {
     mode: 'enter',

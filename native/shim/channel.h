@@ -15,7 +15,8 @@ enum message_type {
     MESSAGE_COMMAND,  /* the command's process → outer, before its execve: its pidfd, and by SCM_CREDENTIALS its pid */
     MESSAGE_EXITED,   /* inner → outer: code and signal of the command */
     MESSAGE_PREPARED, /* ready, inner → outer: it waits for a plan; with its root */
-    MESSAGE_PLAN      /* ready, outer → inner: the plan */
+    MESSAGE_PLAN,     /* ready, outer → inner: the plan */
+    MESSAGE_OPAQUE    /* unpack, inner → outer: a directory that is to hide what lies below it */
 };
 
 struct message {

@@ -1,5 +1,5 @@
 /* nsfleet-shim: the small program that parents one sandbox (`run`; `ready` where its plan comes later), one process in it (`enter`) or in
- * any namespaces (`join`), mounts new namespaces on files (`keep`), or hears of the host's changes (`watch`). Started by the agent with an
+ * any namespaces (`join`), mounts new namespaces on files (`keep`), unpacks archives (`unpack`), or hears of the host's changes (`watch`). Started by the agent with an
  * exact set of descriptors (load.h, watch.h) from a sealed memfd; holds no secret, reads no environment. */
 #include "cgroup.h"
 #include "load.h"
@@ -55,8 +55,8 @@ static int run_main(char *mode, int ready) {
 int main(int argc, char **argv) {
     char none[] = "", *mode = argc == 2 || argc == 4 ? argv[1] : none;
     int entering = strcmp(mode, "enter") == 0, ready = strcmp(mode, "ready") == 0, watching = strcmp(mode, "watch") == 0;
-    int joining = strcmp(mode, "join") == 0, keeping = strcmp(mode, "keep") == 0, running = ready || strcmp(mode, "run") == 0;
-    if ((argc == 4) != watching || (!entering && !joining && !keeping && !watching && !running)) return 2;
+    int joining = strcmp(mode, "join") == 0, unpacking = strcmp(mode, "unpack") == 0, keeping = strcmp(mode, "keep") == 0, running = ready || strcmp(mode, "run") == 0;
+    if ((argc == 4) != watching || (!entering && !joining && !keeping && !unpacking && !watching && !running)) return 2;
     /* A plain user's id maps are written through /proc/<child>, which only a dumpable process leaves to its user. */
     if (entering || joining || sys_geteuid() == 0) SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
     SYS(SYS_prctl, PR_SET_NAME, "nsfleet-shim", 0, 0, 0);
@@ -71,5 +71,6 @@ int main(int argc, char **argv) {
     if (watching) return watch_main(argv[2], argv[3]);
     if (entering) return enter_main(&plan);
     if (joining) return join_main(&plan);
+    if (unpacking) return unpack_main();
     return keeping ? keep_main() : run_main(mode, ready);
 }

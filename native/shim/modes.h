@@ -12,4 +12,7 @@ int join_main(struct plan *plan);
 /* `shim keep`: new namespaces on files; the exit status. */
 int keep_main(void);
 
+/* `shim unpack`: a tree of files (unpack.h); the exit status. */
+int unpack_main(void);
+
 #endif

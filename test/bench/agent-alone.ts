@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { readBootId } from '#agent/fingerprint.ts';
 import { openCgroups } from '#agent/cgroup/hierarchy.ts';
 import { emptyModel } from '#agent/inventory/model.ts';
+import { openImageStore } from '#agent/image/store.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { createPlacements } from '#agent/sandbox/placements.ts';
@@ -43,6 +44,14 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
       cgroups,
       host,
       policy: policyOf(PolicyFile.parse({ version: 1 }), null, {}, []),
+      images: await openImageStore({
+        native,
+        program,
+        stateDirectory,
+        limits: { bytes: 1 << 30, entries: 10_000 },
+        keepBytes: 1 << 30,
+        log,
+      }),
       kernel,
       joins: { initOf: () => null, model: async () => emptyModel },
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },

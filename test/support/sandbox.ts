@@ -1,6 +1,7 @@
 /** Sandboxes for tests of the shim: a spec's plan, a state directory, and what the two give. */
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { resolveProcess } from '#agent/image/process.ts';
 import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { compileEnterPlan, compileSandboxPlan } from '#agent/sandbox/plan.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
@@ -34,7 +35,7 @@ export function sourcesOf(spec: SandboxSpec): SandboxSources {
   const volumes = spec.volumes.map((volume) =>
     volume.type === 'bind' ? { ...volume, directory: statSync(volume.source, { throwIfNoEntry: false })?.isDirectory() ?? true } : volume,
   );
-  return { spec, layers: spec.root.type === 'directory' ? [spec.root.path] : [], volumes };
+  return { spec: resolveProcess(spec, null), layers: spec.root.type === 'directory' ? [spec.root.path] : [], volumes };
 }
 
 export function shellPlan(script: string, spec: Partial<SandboxSpecInput> = {}): Plan {

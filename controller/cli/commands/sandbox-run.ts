@@ -9,7 +9,7 @@ export function runCommand(attach: Attach): Command {
   const run = limitFlags(new Command('run'))
     .description('run a command in a new sandbox')
     .usage('[options] [--] <command> [arguments...]')
-    .argument('<command...>', 'what to run; nsfleet’s own options stand before it')
+    .argument('[command...]', 'what to run; nsfleet’s own options stand before it; an image may have one of its own')
     .passThroughOptions()
     .option('--name <name>', 'default: two words and four digits')
     .option('--hostname <hostname>', 'default: the name')
@@ -28,7 +28,12 @@ export function runCommand(attach: Attach): Command {
     .option('--umask <octal>', 'default: 022')
     .option('--nice <number>', '-20 to 19; default: 0')
     .option('--oom-score-adj <number>', '-1000 to 1000; default: 0')
-    .option('--root <directory>', '`host` (its /usr, read-only), or a directory on the host that holds a root; default: host')
+    .option(
+      '--root <root>',
+      '`host` (its /usr, read-only), a directory on the host, tar:ARCHIVE, or an image, oci:PATH[:NAME]; default: host',
+    )
+    .option('--platform <os/architecture>', 'of the image; default: the host’s')
+    .option('--entrypoint <program>', 'in place of the image’s own, and of its command')
     .option('--read-only', 'no writable layer over the root directory')
     .option('--root-size <size>', 'keep changes in memory, at most so much: 64m, 1g; default: on the host’s disk')
     .option('-v, --volume <source:target[:options]>', 'mount a directory or file that the host allows; ro, rw, noexec; may repeat', collect)
@@ -75,6 +80,7 @@ Examples:
   nsfleet sandbox run --rm -- sh -c 'hostname; id; ls /proc'
   nsfleet sandbox run -d --name web --label app=web --constraint 'host.labels.zone == "a"' -- python3 -m http.server
   nsfleet sandbox run --root /srv/roots/alpine --user 1000:1000 -w /tmp -- /bin/sh -c 'touch x'
+  nsfleet sandbox run --root oci:/srv/images/web.tar:1.4 --root-size 256m
   nsfleet sandbox run -v /srv/data:/data:ro --tmpfs /scratch:size=256m -- ls /data
   nsfleet sandbox run --network sandbox:web -- ss -ltn
   nsfleet sandbox run --time-offset boottime=240h -- uptime

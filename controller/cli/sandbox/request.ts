@@ -7,7 +7,7 @@ import { idMapOptions, namespaceOptions, timeOffsetOptions } from './namespace-o
 import type { NamespaceOptions } from './namespace-options.ts';
 import { limitOptions } from './limit-options.ts';
 import type { LimitOptions } from './limit-options.ts';
-import { sizeBytes } from './sizes.ts';
+import { rootOption } from './root-option.ts';
 import {
   capabilityOptions,
   durationMs,
@@ -48,6 +48,8 @@ export type RunOptions = LimitOptions &
     root?: string;
     readOnly?: boolean;
     rootSize?: string;
+    platform?: string;
+    entrypoint?: string;
     volume?: string[];
     mount?: string[];
     tmpfs?: string[];
@@ -79,7 +81,7 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
   const spec = {
     command: [...command],
     env: environmentOptions('--env', options.env ?? [], env),
-    root: rootOf(options),
+    root: rootOption(options),
     ...(volumes.length === 0 ? {} : { volumes }),
     namespaces: namespaceOptions(options),
     ...(idMaps === undefined ? {} : { idMaps }),
@@ -113,16 +115,6 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
     target: 'sandbox',
     reason: issuesText(parsed.error.issues).slice(0, 1000),
   });
-}
-
-function rootOf({ root, readOnly, rootSize }: RunOptions): NonNullable<SandboxSpecInput['root']> {
-  if (root === undefined || root === 'host') {
-    // The host's /usr is read-only in any case.
-    if (rootSize === undefined) return { type: 'host' };
-    throw new NsfleetError('USAGE', { attempted: 'understand', target: '--root-size', reason: 'the host’s root has no writable layer' });
-  }
-  const upper = rootSize === undefined ? {} : { upper: { type: 'memory', sizeBytes: sizeBytes('--root-size', rootSize) } as const };
-  return { type: 'directory', path: root, writable: readOnly !== true, ...upper };
 }
 
 function landlockOf({ landlockRo = [], landlockRw = [], landlockBind, landlockConnect }: RunOptions): SandboxSpecInput['landlock'] {

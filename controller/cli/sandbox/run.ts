@@ -16,6 +16,7 @@ import { dryRun } from './dry-run.ts';
 import { followToEnd } from './follow.ts';
 import { stopAndLeave } from './leave.ts';
 import { sandboxRequest } from './request.ts';
+import { isImage } from './root-option.ts';
 import type { RunOptions } from './request.ts';
 import { rawSink } from './sink.ts';
 import { exitCodeOf } from './status.ts';
@@ -34,6 +35,8 @@ const lastSignal = 3;
 /** Runs a command in a new sandbox. Returns 0 with `detach`, else the command's exit code. */
 export async function runSandbox(session: Session, command: readonly string[], options: RunOptions): Promise<number> {
   refuseTerminal(options);
+  // An image may have one of its own.
+  if (command.length === 0 && !isImage(options.root ?? '')) throw usage('nsfleet sandbox run', "missing required argument 'command'");
   const request = sandboxRequest(command, options, session.env);
   const connection = connect(session);
   if (options.dryRun === true) return dryRun(session, connection.client, request);

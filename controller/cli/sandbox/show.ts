@@ -1,6 +1,5 @@
 /** `nsfleet sandbox show`. */
 import type { Sandbox, SandboxDetail } from '#shared/resources.ts';
-import type { SandboxUser } from '#shared/process.ts';
 import type { SandboxRoot } from '#shared/root.ts';
 import type { Volume } from '#shared/volume.ts';
 import { connect } from '../connection.ts';
@@ -35,14 +34,14 @@ function sandboxFields(sandbox: SandboxDetail, now: Date): Field[] {
     ['Host', hostId === null ? null : `${hostName ?? '?'} (${hostId})`],
     ['Placement', sandbox.placementId],
     ['Decision', sandbox.decision === null ? null : decisionLines(sandbox.decision)],
-    ['Command', commandText(spec.command)],
+    ['Command', spec.command.length === 0 ? 'the image’s' : commandText(spec.command)],
     ['Root', rootText(spec.root)],
     ['Volumes', spec.volumes.map(volumeText)],
     ['Seccomp', spec.seccomp.profile],
     ['Limits', limitsText(spec.resources)],
     ['Landlock', landlockText(spec.landlock)],
-    ['Directory', spec.cwd],
-    ['User', `${userText(spec.user)}${idRange === null ? '' : `, outside ${idRange.start}–${idRange.start + idRange.count - 1}`}`],
+    ['Directory', spec.cwd ?? (spec.root.type === 'oci' ? 'the image’s' : '/')],
+    ['User', `${userText(spec)}${idRange === null ? '' : `, outside ${idRange.start}–${idRange.start + idRange.count - 1}`}`],
     ['Hostname', spec.hostname ?? sandbox.name],
     // Values may be secrets; JSON has them for who asks.
     ['Environment', Object.keys(spec.env)],
@@ -83,7 +82,9 @@ function landlockText({ readable, writable, bindTcp, connectTcp }: Sandbox['spec
 function rootText(root: SandboxRoot): string {
   if (root.type === 'host') return 'host (its /usr, read-only)';
   const where = root.upper.type === 'memory' ? `, at most ${root.upper.sizeBytes} bytes of them, in memory` : '';
-  return `${root.path}${root.writable ? ` (changes are dropped with the sandbox${where})` : ' (read-only)'}`;
+  const name =
+    root.type === 'oci' && root.reference !== undefined ? ` (image ${root.reference})` : root.type === 'directory' ? '' : ` (${root.type})`;
+  return `${root.path}${name}${root.writable ? ` (changes are dropped with the sandbox${where})` : ' (read-only)'}`;
 }
 
 function volumeText(volume: Volume): string {
@@ -92,7 +93,9 @@ function volumeText(volume: Volume): string {
   return `${volume.target} ← ${source}${words.length === 0 ? '' : ` (${words.join(', ')})`}`;
 }
 
-function userText({ uid, gid, groups }: SandboxUser): string {
+function userText({ user, root }: Sandbox['spec']): string {
+  if (user === undefined) return root.type === 'oci' ? 'the image’s' : '0:0';
+  const { uid, gid, groups } = user;
   return [gid === undefined ? String(uid) : `${uid}:${gid}`, ...groups.map((group) => `+${group}`)].join(' ');
 }
 

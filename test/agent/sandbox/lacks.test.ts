@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { KernelFacts } from '#agent/sandbox/kernel-facts.ts';
+import { resolveProcess } from '#agent/image/process.ts';
+import type { ResolvedSpec } from '#agent/image/process.ts';
 import { fit, fitOrRefuse } from '#agent/sandbox/lacks.ts';
 import type { HostAbilities } from '#agent/sandbox/lacks.ts';
 import { capabilityNames } from '#shared/capability.ts';
@@ -24,7 +26,7 @@ const able: HostAbilities = {
 };
 const plain: HostAbilities = { ...able, privileged: false, capabilities: [], nice: 5, oomScoreAdj: 100 };
 const without = (name: string): HostAbilities => ({ ...able, capabilities: able.capabilities.filter((one) => one !== name) });
-const specOf = (spec: Partial<SandboxSpecInput>): SandboxSpec => SandboxSpec.parse({ command: ['true'], ...spec });
+const specOf = (spec: Partial<SandboxSpecInput>): ResolvedSpec => resolveProcess(SandboxSpec.parse({ command: ['true'], ...spec }), null);
 
 type Row = [name: string, spec: Partial<SandboxSpecInput>, host: HostAbilities, lacks: [what: string, asked: string, has: string][]];
 const table: Row[] = [

@@ -190,7 +190,7 @@ test('what enters is bound as the first process', () => {
     command: ['x'],
     env: {},
     cwd: '/',
-    user: spec.user,
+    user: spec.user ?? assert.fail(),
     spec,
     hostname: 'web',
     idRange,

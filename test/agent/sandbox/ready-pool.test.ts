@@ -9,6 +9,7 @@ import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { noCgroups, openCgroups } from '#agent/cgroup/hierarchy.ts';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
 import { emptyModel } from '#agent/inventory/model.ts';
+import { openImageStore } from '#agent/image/store.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import type { ReadyPool } from '#agent/sandbox/ready-pool.ts';
 import { firstPlan } from '#agent/sandbox/ready-plan.ts';
@@ -66,6 +67,14 @@ async function runOne(ready: ReadyPool, command: string[], idRange = range(0)): 
     log,
     host: readHostRootFacts(),
     policy: policyOf(PolicyFile.parse({ version: 1 }), null, {}, []),
+    images: await openImageStore({
+      native,
+      program,
+      stateDirectory: dirs.root,
+      limits: { bytes: 1 << 30, entries: 10_000 },
+      keepBytes: 1 << 30,
+      log,
+    }),
     kernel,
     joins: { initOf: () => null, model: async () => emptyModel },
     owner: { uid: 0, gid: 0 },

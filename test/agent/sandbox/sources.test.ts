@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
-import { allowedSources } from '#agent/sandbox/sources.ts';
+import { allowedSpec } from '#agent/sandbox/sources.ts';
 import { SandboxSpec } from '#shared/sandbox.ts';
 import { Volume } from '#shared/volume.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
@@ -24,15 +24,15 @@ const keys = make('keys');
 const policyWith = (text: object) => policyOf(PolicyFile.parse({ version: 1, ...text }), null, {}, [realpathSync(keys)]);
 const policy = policyWith({});
 const refused = (path: string, reason: RegExp, given = policy) => {
-  assert.throws(() => allowedSources(specOf(path), given, 'web'), { code: 'ROOT_REFUSED', reason }, path);
+  assert.throws(() => allowedSpec(specOf(path), given, 'web'), { code: 'ROOT_REFUSED', reason }, path);
 };
 
 test('a directory of its own is taken, by its real path', () => {
   const real = make('images', 'debian');
   symlinkSync(join(root, 'images'), join(root, 'link'));
-  const checked = allowedSources(specOf(join(root, 'link', 'debian')), policy, 'web').spec;
+  const checked = allowedSpec(specOf(join(root, 'link', 'debian')), policy, 'web').spec;
   assert.deepEqual(checked.root, { type: 'directory', path: realpathSync(real), writable: true, upper: { type: 'disk' } });
-  assert.equal(allowedSources(SandboxSpec.parse({ command: ['true'] }), policy, 'web').spec.root.type, 'host');
+  assert.equal(allowedSpec(SandboxSpec.parse({ command: ['true'] }), policy, 'web').spec.root.type, 'host');
 });
 
 test('the host itself, a part of it, and the kernel’s views are refused', () => {
@@ -57,20 +57,20 @@ test('a symbolic link, a file and nothing are no roots', () => {
 
 test('an allow-list is the whole truth', () => {
   const only = policyWith({ roots: { directories: [join(realpathSync(root), 'images')] } });
-  assert.ok(allowedSources(specOf(make('images', 'alpine')), only, 'web'));
+  assert.ok(allowedSpec(specOf(make('images', 'alpine')), only, 'web'));
   refused(make('images-of-others'), /takes roots only from/, only);
 });
 
 test('the host’s own /usr may be withheld', () => {
   const none = policyWith({ roots: { host: false } });
-  assert.throws(() => allowedSources(SandboxSpec.parse({ command: ['true'] }), none, 'web'), {
+  assert.throws(() => allowedSpec(SandboxSpec.parse({ command: ['true'] }), none, 'web'), {
     code: 'ROOT_REFUSED',
     remedy: /roots\.host: true/,
   });
 });
 const bind = (source: string, rest: object = {}) => Volume.parse({ type: 'bind', source, target: '/data', ...rest });
 const sourcesWith = (volume: Volume, binds: object[]) =>
-  allowedSources(SandboxSpec.parse({ command: ['true'], volumes: [volume] }), policyWith({ binds }), 'web').volumes[0];
+  allowedSpec(SandboxSpec.parse({ command: ['true'], volumes: [volume] }), policyWith({ binds }), 'web').volumes[0];
 const unbound = (volume: Volume, binds: object[], reason: RegExp, code = 'POLICY_REFUSED') =>
   assert.throws(() => sourcesWith(volume, binds), { code, reason }, volume.target);
 const real = realpathSync(root);

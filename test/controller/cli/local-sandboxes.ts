@@ -70,7 +70,7 @@ export function createLocalSandboxes(): LocalSandboxes {
       const sandbox = sandboxFixture({ name, labels, autoRemove, spec, createdAt: now, startedAt: now });
       const local: Local = { sandbox, child: null, log: [], key: idempotencyKey };
       known.set(sandbox.id, local);
-      const child = start(spec.command, spec.env, spec.cwd);
+      const child = start(spec.command, spec.env, spec.cwd ?? '/');
       const failure = await once(child, 'spawn').then(
         () => null,
         (error: unknown) => error as Error,

@@ -43,7 +43,9 @@ test('what cannot be, is refused with the reason', () => {
     [{ volume: ['/a:/b/../c'] }, 'INVALID_INPUT', /without \. and \.\./],
     [{ volume: ['/a:/b/'] }, 'INVALID_INPUT', /without \//],
     [{ volume: ['/a:/b', '/c:/b'] }, 'INVALID_INPUT', /one target/],
-    [{ rootSize: '1g' }, 'USAGE', /no writable layer/],
+    [{ rootSize: '1g' }, 'USAGE', /a root with a writable layer/],
+    [{ root: '/srv/r', platform: 'linux/arm64' }, 'USAGE', /a root that is an image/],
+    [{ root: 'tar:/srv/r.tar', entrypoint: 'x' }, 'USAGE', /a root that is an image/],
   ];
   for (const [options, code, reason] of cases) assert.throws(() => volumesOf(options), { code, message: reason }, JSON.stringify(options));
   assert.equal(volumesOf({ tmpfs: ['/dev/shm:size=1g'] })[0]?.target, '/dev/shm');
@@ -61,4 +63,22 @@ test('sizes', () => {
   for (const text of ['', 'm', '-1', '1.5g', '9999999999t', '1x']) assert.throws(() => sizeBytes('--x', text), { code: 'USAGE' }, text);
   const { root } = sandboxRequest(['true'], { root: '/srv/r', rootSize: '64m' }, {}).spec;
   assert.deepEqual(root, { type: 'directory', path: '/srv/r', writable: true, upper: { type: 'memory', sizeBytes: 67_108_864 } });
+});
+
+test('--root: the host, a directory, an archive, an image', () => {
+  const rootOf = (options: RunOptions) => sandboxRequest([], options, {}).spec.root;
+  const rest = { writable: true, upper: { type: 'disk' } };
+  const image = { type: 'oci', path: '/srv/web', ...rest };
+  assert.deepEqual(rootOf({ root: 'oci:/srv/web' }), image);
+  assert.deepEqual(rootOf({ root: 'oci-archive:/srv/web:registry:5000/web:1.4' }), { ...image, reference: 'registry:5000/web:1.4' });
+  assert.deepEqual(rootOf({ root: 'docker-archive:/srv/web', entrypoint: 'sh', platform: 'linux/arm64/v8', readOnly: true }), {
+    ...image,
+    entrypoint: ['sh'],
+    platform: 'linux/arm64/v8',
+    writable: false,
+  });
+  assert.deepEqual(rootOf({ root: 'oci:/srv/web', entrypoint: '' }).type, 'oci');
+  assert.deepEqual(sandboxRequest(['x'], { root: 'tar:/srv/r.tar.gz' }, {}).spec.root, { type: 'tarball', path: '/srv/r.tar.gz', ...rest });
+  assert.throws(() => rootOf({ root: '/srv/r' }), { code: 'INVALID_INPUT', message: /only an image brings a command/ });
+  assert.throws(() => rootOf({ root: 'oci:relative' }), { code: 'INVALID_INPUT', message: /root\.path/ });
 });

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { openCgroups } from '#agent/cgroup/hierarchy.ts';
 import { limitWrites } from '#agent/cgroup/limits.ts';
 import { emptyModel } from '#agent/inventory/model.ts';
+import { openImageStore } from '#agent/image/store.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { createReadyPool } from '#agent/sandbox/ready-pool.ts';
@@ -32,14 +33,16 @@ const mib = 1024 * 1024;
 const dirs = temporaryDirectories();
 const cgroups = openCgroups('guest', cgroupVariable.NSFLEET_AGENT_CGROUP);
 let parts: RunnerParts;
-before(() => {
+before(async () => {
   const native = loadNative();
   const program = native.sealProgram(fileURLToPath(import.meta.resolve('#native/build/nsfleet-shim')));
   const [log, host, kernel] = [createLog('test', 'silent'), readHostRootFacts(), readKernelFacts(true)];
   const ready = createReadyPool({ native, program, cgroups, host, kernel, size: 0, log });
   const joins = { initOf: () => null, model: async () => emptyModel };
   const policy = policyOf(PolicyFile.parse({ version: 1 }), null, {}, []);
-  parts = { native, program, ready, cgroups, host, kernel, policy, owner: { uid: 0, gid: 0 }, joins, log };
+  const limits = { bytes: mib, entries: 10 };
+  const images = await openImageStore({ native, program, stateDirectory: dirs.root, limits, keepBytes: mib, log });
+  parts = { native, program, images, ready, cgroups, host, kernel, policy, owner: { uid: 0, gid: 0 }, joins, log };
   fileResources.defer(async () => {
     await ready.close();
     program.close();
