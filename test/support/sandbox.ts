@@ -15,7 +15,7 @@ import type { ShimRun, Shims } from './shim.ts';
 /** The ids of all sandboxes of these tests; each test's sandboxes end with it. */
 export const idRange = testIdRange(0);
 const owner = { uid: 0, gid: 0 };
-const kernel = readKernelFacts(true);
+export const kernel = readKernelFacts(true);
 const hostname = 'tested';
 
 /** Sandboxes that live at the same time need a range each: `range` is `testIdRange(n)`. */

@@ -29,7 +29,8 @@ export type ShimRun = {
 /** Disposing kills what a failed test left running. */
 export type Shims = AsyncDisposable & {
   native: Native;
-  run(plan: Plan | Uint8Array, stateDirectory: string): ShimRun;
+  /** `joins`: the namespaces of the plan's joins, in its order. */
+  run(plan: Plan | Uint8Array, stateDirectory: string, joins?: readonly Fd[]): ShimRun & { pid: number };
   /** One that waits for its plan; `give` hands it over. */
   ready(): ShimRun & { pid: number; give(plan: Plan | Uint8Array, stateDirectory: string, text?: string): void };
   enter(plan: Plan, pidfd: Fd, input?: string): ShimRun & { output: Promise<{ stdout: string; stderr: string }> };
@@ -42,10 +43,10 @@ export async function loadShims(): Promise<Shims> {
   const started: ShimRun[] = [];
   const program = native.sealProgram(fileURLToPath(import.meta.resolve('#native/build/nsfleet-shim')));
   const memoryOf = (plan: Plan | Uint8Array): Fd => native.sealBytes(plan instanceof Uint8Array ? plan : encodePlan(plan), 'plan');
-  const start = (mode: string, stdio: [Fd, Fd, Fd], memory: Fd, last: Fd): ShimRun & { pid: number; control: number } => {
+  const start = (mode: string, stdio: [Fd, Fd, Fd], memory: Fd, ...last: Fd[]): ShimRun & { pid: number; control: number } => {
     const [ours, theirs] = native.socketpair();
     try {
-      const child = native.spawn({ program, args: ['nsfleet-shim', mode], fds: [...stdio, memory, theirs, last], newSession: true });
+      const child = native.spawn({ program, args: ['nsfleet-shim', mode], fds: [...stdio, memory, theirs, ...last], newSession: true });
       const control = ours.take();
       const run = conversation(child, new Socket({ fd: control }));
       started.push(run);
@@ -62,11 +63,11 @@ export async function loadShims(): Promise<Shims> {
       await Promise.all(started.map((run) => run.ended()));
       program.close();
     },
-    run: (plan, stateDirectory) => {
+    run: (plan, stateDirectory, joins = []) => {
       using directory = native.openDir(stateDirectory);
       using nothing = nullDevice(native);
       using memory = memoryOf(plan);
-      return start('run', [nothing, nothing, nothing], memory, directory);
+      return start('run', [nothing, nothing, nothing], memory, directory, nothing, ...joins);
     },
     ready: () => {
       using nothing = nullDevice(native);
