@@ -398,6 +398,7 @@ CREATE TABLE placements (
   oom_kills integer,
   lacks jsonb,
   observed jsonb,
+  ended_by text,
   CONSTRAINT placements_state CHECK ((state = ANY (ARRAY['placed'::text, 'running'::text, 'paused'::text, 'stopping'::text, 'stopped'::text, 'failed'::text, 'lost'::text, 'removed'::text]))),
   CONSTRAINT placements_wanted CHECK ((wanted = ANY (ARRAY['running'::text, 'paused'::text, 'stopped'::text, 'removed'::text]))),
   CONSTRAINT placements_host_id_hosts_id_fk FOREIGN KEY (host_id) REFERENCES hosts(id),

@@ -2,7 +2,7 @@
 import { capabilityMask } from '#shared/capability.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { NamespaceType } from '#shared/namespace.ts';
-import { planLimits } from '#shared/plan.ts';
+import { lifetimeLimits, planLimits } from '#shared/plan.ts';
 import type { Plan, PlanIdMap, PlanOperation, PlanOperationName } from '#shared/plan.ts';
 import { rlimitNumbers } from '#shared/process.ts';
 import type { RlimitValue } from '#shared/process.ts';
@@ -67,6 +67,7 @@ const opNumbers: Record<PlanOperationName, number> = {
   landlock_path: 39,
   landlock_port: 40,
   landlock_restrict: 41,
+  lifetime: 42,
 };
 
 /** enum plan_flag */
@@ -197,6 +198,8 @@ function fieldsOf(operation: PlanOperation): Fields {
       return { a: capabilityMask(operation.keep) };
     case 'seccomp':
       return { strings: [operation.profile, Buffer.from(operation.program, 'base64')] };
+    case 'lifetime':
+      return { mode: lifetimeLimits.indexOf(operation.limit), uid: operation.signal, a: operation.ms, b: operation.graceMs };
     case 'umask':
       return { mode: operation.mask };
     case 'time_offsets':

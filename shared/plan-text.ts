@@ -121,6 +121,8 @@ function formatSubject(operation: PlanOperation): string {
       return String(operation.name ?? operation.gid);
     case 'drop_capabilities':
       return operation.keep.length === 0 ? '' : `but ${operation.keep.join(' ')}`;
+    case 'lifetime':
+      return `${operation.limit} ${operation.ms} ms, then signal ${operation.signal}, after ${operation.graceMs} ms SIGKILL`;
     case 'umask':
       return octal(operation.mask);
     case 'time_offsets':

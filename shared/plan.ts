@@ -16,6 +16,9 @@ import { TimeOffsets } from './sandbox-namespaces.ts';
 /** The shim's limits (native/plan.h), and the kernel's: 4,096 instructions a filter. */
 export const planLimits = { operations: 256, slots: 64, maps: 8, lowers: 128, sizeBytes: 1_048_576, filterBytes: 32_768 } as const;
 
+/** In the order of native/shim/life.h. */
+export const lifetimeLimits = ['ttl', 'idle', 'deadline'] as const;
+
 const text = z.string().regex(/^[^\0]*$/, 'text without NUL');
 const path = text.regex(/^\//, 'an absolute path').max(4095);
 const stateName = z
@@ -188,6 +191,16 @@ const operations = [
   z
     .strictObject({ op: z.literal('group'), side: inner, gid: id.nullable(), name: account.nullable() })
     .describe('one more group of the command, by its id or by its name in the root’s /etc/group'),
+  z
+    .strictObject({
+      op: z.literal('lifetime'),
+      side: z.literal('host'),
+      limit: z.enum(lifetimeLimits),
+      ms: z.int().min(0).describe('ttl: from the start; idle: since the last sign of life; deadline: milliseconds since 1970'),
+      signal: z.int().min(1).max(64),
+      graceMs: z.int().min(0),
+    })
+    .describe('ends it by the stop signal, and after the grace by SIGKILL, with nobody there to ask for it'),
   z.strictObject({ op: z.literal('umask'), side: inner, mask: z.int().min(0).max(0o777) }).describe('umask(2)'),
   z
     .strictObject({ op: z.literal('time_offsets'), side: inner, ...TimeOffsets.shape })

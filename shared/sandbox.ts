@@ -89,6 +89,8 @@ export type IdMaps = z.infer<typeof IdMaps>;
 const HostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/, 'letters, digits, . and - inside, at most 64');
 
 const NoCommand = z.array(NoNul).max(0);
+/** Ten years: who wants more wants none. */
+const lifetimeMs = z.int().min(1).max(315_360_000_000);
 
 /** What the user asks for. Every default is written down here and nowhere else. */
 const SpecFields = z.strictObject({
@@ -112,6 +114,9 @@ const SpecFields = z.strictObject({
   constraint: z.string().max(4096).optional().describe('CEL over `host`: host.labels, host.facts, host.name, host.id'),
   logMaxBytes: z.int().min(4096).max(1_073_741_824).default(1_048_576).describe('per stream; at the limit the log is rotated once'),
   resources: Resources.default({}),
+  ttlMs: lifetimeMs.optional().describe('ended so long after its start'),
+  idleMs: lifetimeMs.optional().describe('ended when it has written nothing, and nothing was executed in it, for so long'),
+  deadline: z.iso.datetime({ offset: true }).optional().describe('ended at this moment'),
   stopSignal: SignalName.default('SIGTERM'),
   stopGraceMs: z.int().min(0).max(3_600_000).default(10_000),
 });
@@ -137,6 +142,7 @@ export type SandboxRequest = z.infer<typeof SandboxRequest>;
 export const ExitStatus = z.object({
   code: z.int().min(0).max(255).nullable(),
   signal: z.int().min(1).max(64).nullable(),
+  endedBy: z.enum(['ttl', 'idle', 'deadline', 'stop']).optional().describe('what ended it, where it did not end by itself; stop: a user'),
   oomKills: z.int().positive().optional().describe('processes that the kernel killed at the limit of memory, where there were any'),
 });
 export type ExitStatus = z.infer<typeof ExitStatus>;

@@ -1,7 +1,9 @@
 /** From what a user asked for to the operations that make it: pure, so that `--dry-run` shows exactly what would be done. */
+import { lifetimeLimits } from '#shared/plan.ts';
 import type { Plan, PlanOperation } from '#shared/plan.ts';
 import type { SandboxUser } from '#shared/process.ts';
 import type { IdRange, SandboxSpec } from '#shared/sandbox.ts';
+import { signalNumber } from '#shared/signal.ts';
 import { devOperations } from './dev.ts';
 import { identityOf, outsideOf } from './identity.ts';
 import type { Identity, Owner } from './identity.ts';
@@ -113,6 +115,7 @@ export function compileSandboxPlan(input: SandboxPlanInput): Plan {
     ...identity,
     log: { maxBytes: spec.logMaxBytes },
     operations: [
+      ...lifetimes(spec),
       ...(fresh.has('mnt') ? ownRoot : noRoot),
       ...onlyIf(fresh.has('uts'), { op: 'hostname', side: 'inner', name: hostname }),
       // A new uts namespace begins with the host's names: uts_namespaces(7).
@@ -176,4 +179,11 @@ function onlyIf(condition: boolean, operation: PlanOperation): PlanOperation[] {
 function pathOf(operation: PlanOperation): string {
   if ('target' in operation) return operation.target;
   return 'path' in operation ? operation.path : '';
+}
+
+/** Ended by its shim, so that it ends though agent and controller are gone. */
+function lifetimes({ ttlMs, idleMs, deadline, stopSignal, stopGraceMs }: SandboxSpec): PlanOperation[] {
+  const ms = { ttl: ttlMs, idle: idleMs, deadline: deadline === undefined ? undefined : Math.max(0, Date.parse(deadline)) };
+  const end = { op: 'lifetime', side: 'host', signal: signalNumber(stopSignal), graceMs: stopGraceMs } as const;
+  return lifetimeLimits.flatMap((limit) => (ms[limit] === undefined ? [] : [{ ...end, limit, ms: ms[limit] }]));
 }

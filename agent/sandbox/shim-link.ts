@@ -23,6 +23,8 @@ export type ShimWord =
 export type ShimLink = {
   /** To the command. SANDBOX_NOT_RUNNING where there is none any more, or the shim is gone. */
   signal(number: number): Promise<void>;
+  /** Something is done in it: it is not idle. */
+  active(): void;
   /** SIGKILL to the sandbox's init: everything in it dies. */
   kill(): void;
   /** Ends the conversation. `run` lives on, `enter` kills what it started. */
@@ -81,6 +83,9 @@ export function openShimLink(socket: Socket, ear: ShimEar): ShimLink {
       const timer = setTimeout(lose, answerTimeoutMs);
       await promise.finally(() => clearTimeout(timer));
     },
+    active() {
+      if (open) socket.write('active\n');
+    },
     kill() {
       if (open) socket.write('kill\n');
     },
@@ -108,7 +113,8 @@ export function parseWord(line: string): ShimWord | null {
       return Number.isNaN(failure.errnum) || Number.isNaN(failure.op) ? null : { type: 'failed', failure };
     }
     case 'exit': {
-      const exit = words.length === 2 || words.length === 3 ? exitStatus(number(0), number(1), words.length === 3 ? number(2) : 0) : null;
+      const exit =
+        words.length >= 2 && words.length <= 4 ? exitStatus(number(0), number(1), words.length > 2 ? number(2) : 0, words[3]) : null;
       return exit === null ? null : { type: 'exit', exit };
     }
     case 'note':

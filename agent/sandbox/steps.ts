@@ -168,6 +168,9 @@ async function end(
   changes: { state: 'stopped' | 'lost'; exit: ExitStatus | null; endedAt: string },
 ): Promise<void> {
   await letGo(placement);
+  const { exit } = changes;
+  const asked = placement.record.state === 'stopping' && exit !== null && exit.endedBy === undefined;
+  if (asked) changes = { ...changes, exit: { ...exit, endedBy: 'stop' } };
   change(parts, placement, { ...changes, stopDeadlineMs: null, ...(await leaveCgroup(parts, placement)) });
 }
 

@@ -48,7 +48,7 @@ export async function startExec(
   });
   const context = { attempted, target: name, fallback: 'EXEC_FAILED', rootIsDirectory: spec.root.type !== 'host' } as const;
   using cgroup = openCgroup(parts, placement);
-  return await serveProcess(parts, link, streamId, {
+  const stream = await serveProcess(parts, link, streamId, {
     mode: 'enter',
     plan,
     targets: [target.pidfd],
@@ -56,6 +56,25 @@ export async function startExec(
     attempted,
     target: name,
     failure: (failure) => failureError(failure, context),
+  });
+  keepActive(placement, stream);
+  return stream;
+}
+
+/** Of `idleMs`: often enough that it does not run out while something runs in it. */
+const activePart = 3;
+const activeMsMax = 60_000;
+
+/** What is executed in it counts as a sign of life until it has ended. */
+function keepActive(placement: Placement, stream: OpenStream): void {
+  const { idleMs } = placement.record.desired.spec;
+  if (idleMs === undefined) return;
+  const tell = (): void => placement.link?.active();
+  const timer = setInterval(tell, Math.min(activeMsMax, idleMs / activePart));
+  tell();
+  void stream.done.finally(() => {
+    clearInterval(timer);
+    tell();
   });
 }
 

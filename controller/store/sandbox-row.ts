@@ -18,7 +18,8 @@ export const sandboxColumns: SQL = sql`s.id, s.seq::text as seq, s.name, s.label
   p.init_pid as "initPid", p.command_pid as "commandPid", p.error, coalesce(p.lacks, '[]') as lacks, p.stop_signal as "stopSignal", p.stop_grace_ms as "stopGraceMs",
   p.status_seq::float8 as "statusSeq", p.answered_generation as "answeredGeneration",
   case when num_nonnulls(p.exit_code, p.exit_signal) > 0 then jsonb_build_object('code', p.exit_code, 'signal', p.exit_signal)
-    || case when p.oom_kills > 0 then jsonb_build_object('oomKills', p.oom_kills) else '{}' end end as exit,
+    || case when p.oom_kills > 0 then jsonb_build_object('oomKills', p.oom_kills) else '{}' end
+    || case when p.ended_by is not null then jsonb_build_object('endedBy', p.ended_by) else '{}' end end as exit,
   (select coalesce(json_agg(json_build_object('type', g.type, 'key', g.key, 'inode', g.inode)
       order by array_position(array['mnt', 'cgroup', 'uts', 'ipc', 'user', 'pid', 'net', 'time'], g.type)), '[]')
     from placement_namespaces g where g.placement_id = p.id) as namespaces,

@@ -35,7 +35,7 @@ import type { NamespaceType } from '#shared/namespace.ts';
 import type { Decision } from '#shared/resources.ts';
 import type { Lack } from '#shared/lack.ts';
 import type { SandboxObserved } from '#shared/observed.ts';
-import type { SandboxSpec, SandboxState, Wanted, WireError } from '#shared/sandbox.ts';
+import type { ExitStatus, SandboxSpec, SandboxState, Wanted, WireError } from '#shared/sandbox.ts';
 import type { SignalName } from '#shared/signal.ts';
 
 const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'string' });
@@ -277,6 +277,7 @@ export const placements = pgTable(
     exitCode: integer('exit_code'),
     exitSignal: integer('exit_signal'),
     oomKills: integer('oom_kills'),
+    endedBy: text('ended_by').$type<ExitStatus['endedBy']>(),
     error: jsonb().$type<WireError>(),
     /** what the host could not give and the spec allows to go without */
     lacks: jsonb().$type<Lack[]>(),

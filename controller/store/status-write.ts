@@ -23,7 +23,7 @@ export function writeStatuses(
     with told as (
       select * from jsonb_to_recordset(${JSON.stringify(told)}::jsonb) as told (
         id uuid, sandbox_id uuid, superseded boolean, state text, status_seq bigint, answered_generation int, wanted text, generation int,
-        init_pid int, command_pid int, exit_code int, exit_signal int, oom_kills int, error jsonb, lacks jsonb, observed jsonb, started_at timestamptz, ended_at timestamptz,
+        init_pid int, command_pid int, exit_code int, exit_signal int, oom_kills int, ended_by text, error jsonb, lacks jsonb, observed jsonb, started_at timestamptz, ended_at timestamptz,
         namespaces jsonb, was_generation int, was_status_seq bigint,
         was_answered_generation int)
     ),
@@ -31,7 +31,7 @@ export function writeStatuses(
       update placements p set state = told.state, status_seq = told.status_seq, answered_generation = told.answered_generation,
         wanted = told.wanted, generation = told.generation,
         wanted_at = case when told.generation > p.generation then now() else p.wanted_at end,
-        init_pid = told.init_pid, command_pid = told.command_pid, exit_code = told.exit_code, exit_signal = told.exit_signal, oom_kills = told.oom_kills,
+        init_pid = told.init_pid, command_pid = told.command_pid, exit_code = told.exit_code, exit_signal = told.exit_signal, oom_kills = told.oom_kills, ended_by = told.ended_by,
         error = told.error, lacks = coalesce(told.lacks, p.lacks), observed = coalesce(told.observed, p.observed), started_at = told.started_at, ended_at = told.ended_at
       from told where p.id = told.id and p.generation = told.was_generation and p.status_seq = told.was_status_seq
         and p.answered_generation = told.was_answered_generation and p.superseded = told.superseded
@@ -72,6 +72,7 @@ function columnsOf(row: SandboxRow): Record<string, unknown> {
     exit_code: row.exit?.code ?? null,
     exit_signal: row.exit?.signal ?? null,
     oom_kills: row.exit?.oomKills ?? null,
+    ended_by: row.exit?.endedBy ?? null,
     error: row.error,
     lacks: row.lacks.length === 0 ? null : row.lacks,
     observed: row.observed ?? null,

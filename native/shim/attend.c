@@ -51,6 +51,7 @@ static void serve(void *context, struct connection *from, struct request request
         case REQUEST_SIGNAL:
             connection_answer(from, SYS(NR_PIDFD_SEND_SIGNAL, attended->pidfd, request.signal, NULL, 0), "signal");
             break;
+        case REQUEST_ACTIVE:
         case REQUEST_UNKNOWN: connection_answer(from, -EINVAL, "request"); break;
     }
 }
@@ -77,7 +78,7 @@ static int supervise(struct attended *attended, struct failure *failure) {
         if (polled[0].revents == 0 || attended->report >= 0) continue;
         SYS(SYS_wait4, attended->pid, &status, 0, NULL);
         if (failed) return -1;
-        connection_send_exit(&attended->agent, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0, 0);
+        connection_send_exit(&attended->agent, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0, 0, NULL);
         return 0;
     }
 }

@@ -9,6 +9,7 @@
 static struct request parse(const char *line) {
     struct request request = {REQUEST_UNKNOWN, 0};
     if (strcmp(line, "kill") == 0) request.type = REQUEST_KILL;
+    if (strcmp(line, "active") == 0) request.type = REQUEST_ACTIVE;
     if (strncmp(line, "signal ", 7) == 0 && (request.signal = (int)text_parse_number(line + 7, 64)) > 0) request.type = REQUEST_SIGNAL;
     return request;
 }
@@ -72,22 +73,33 @@ void connection_send_failure(struct connection *connection, const struct failure
     connection_send(connection, line);
 }
 
-static void send_numbers(struct connection *connection, const char *word, const int *number, int count) {
+static void add_numbers(struct text *text, const char *word, int first, int second) {
+    text_add(text, word);
+    text_number(text, first);
+    text_add(text, " ");
+    text_number(text, second);
+}
+
+void connection_send_running(struct connection *connection, int init, int command) {
     char line[64];
     struct text text = TEXT(line);
-    text_add(&text, word);
-    for (int i = 0; i < count; i++) {
-        text_add(&text, " ");
-        text_number(&text, number[i]);
-    }
+    add_numbers(&text, "running ", init, command);
     text_add(&text, "\n");
     connection_send(connection, line);
 }
 
-void connection_send_running(struct connection *connection, int init, int command) {
-    send_numbers(connection, "running", (int[]){init, command}, 2);
-}
-
-void connection_send_exit(struct connection *connection, int code, int signal, int oom_kills) {
-    send_numbers(connection, "exit", (int[]){code, signal, oom_kills}, oom_kills > 0 ? 3 : 2);
+void connection_send_exit(struct connection *connection, int code, int signal, int oom_kills, const char *ended_by) {
+    char line[64];
+    struct text text = TEXT(line);
+    add_numbers(&text, "exit ", code, signal);
+    if (oom_kills > 0 || ended_by != NULL) {
+        text_add(&text, " ");
+        text_number(&text, oom_kills);
+    }
+    if (ended_by != NULL) {
+        text_add(&text, " ");
+        text_add(&text, ended_by);
+    }
+    text_add(&text, "\n");
+    connection_send(connection, line);
 }

@@ -12,7 +12,7 @@ struct connection {
     char line[LINE_MAX_BYTES];
 };
 
-enum request_type { REQUEST_UNKNOWN, REQUEST_SIGNAL, REQUEST_KILL };
+enum request_type { REQUEST_UNKNOWN, REQUEST_SIGNAL, REQUEST_KILL, REQUEST_ACTIVE };
 
 struct request {
     enum request_type type;
@@ -36,7 +36,7 @@ void connection_send_failure(struct connection *connection, const struct failure
 /* `running <init> <command>` */
 void connection_send_running(struct connection *connection, int init, int command);
 
-/* `exit <code> <signal>`, and how many processes the kernel killed for want of memory where that is not 0 */
-void connection_send_exit(struct connection *connection, int code, int signal, int oom_kills);
+/* `exit <code> <signal>`; where there is more to tell also how many processes the kernel killed for want of memory, and what ended it */
+void connection_send_exit(struct connection *connection, int code, int signal, int oom_kills, const char *ended_by);
 
 #endif

@@ -17,6 +17,10 @@ int exit_file_write(int state_fd, const struct run *run) {
     text_number(&text, run->signal);
     text_add(&text, "\nended_ms ");
     text_number(&text, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    if (life_name(&run->life) != NULL) {
+        text_add(&text, "\nended_by ");
+        text_add(&text, life_name(&run->life));
+    }
     if (run->oom_kills > 0) {
         text_add(&text, "\noom_kills ");
         text_number(&text, run->oom_kills);

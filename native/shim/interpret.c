@@ -33,6 +33,7 @@ static int execute(struct work *work, const struct plan_op *op) {
         case OP_DROP_CAPABILITIES: return op_drop_capabilities(work, op);
         case OP_SESSION_KEYRING: return op_session_keyring(work, op);
         case OP_RLIMIT: return 0; /* set_limits: PID 1 and what it still has to do must not be bound by them */
+        case OP_LIFETIME: return 0; /* life.c: it counts from the moment in which the command runs */
         case OP_UMASK: return op_umask(work, op);
         case OP_TIME_OFFSETS: return op_time_offsets(work, op);
         case OP_LANDLOCK: return op_landlock(work, op);

@@ -202,7 +202,7 @@ int keep_main(void) {
     if (result == 0) result = create_files(&keep, &failure);
     if (result == 0 && keep.files > 0) result = make(&keep, &failure);
     if (result == 0) {
-        connection_send_exit(&agent, 0, 0, 0);
+        connection_send_exit(&agent, 0, 0, 0, NULL);
         return 0;
     }
     undo(&keep);

@@ -28,6 +28,7 @@ static int run_main(char *mode, int ready) {
     run.first = ready ? &first : NULL;
     for (unsigned i = 0; i < PLAN_OPS_MAX; i++) run.made[i] = -1;
     for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) run.slot[i] = -1;
+    life_init(&run.life);
     run.cgroup = cgroup_given();
     run.init_pidfd = run.command_pidfd = run.channel = run.report = run.listener = -1;
     for (int i = 0; i < LOGS; i++) run.log[i].pipe = run.log[i].file = -1;

@@ -58,6 +58,7 @@ static const struct shape {
         [OP_LANDLOCK_PATH] = {"landlock_path", INNER, 1, 0},
         [OP_LANDLOCK_PORT] = {"landlock_port", INNER, 0, 0},
         [OP_LANDLOCK_RESTRICT] = {"landlock_restrict", INNER, 0, 0},
+        [OP_LIFETIME] = {"lifetime", HOST, 0, 0},
 };
 
 const char *plan_op_name(unsigned op) {

@@ -5,6 +5,7 @@
 #include "../plan.h"
 #include "connection.h"
 #include "failure.h"
+#include "life.h"
 #include "log.h"
 
 enum { LOGS = 2, STATE_STARTING = 0, STATE_RUNNING, STATE_FAILED };
@@ -24,6 +25,7 @@ struct run {
     int cgroup;                  /* its directory in cgroup v2, or -1 */
     int killed;                  /* a kill was asked for before the command ran */
     int exited, code, signal;    /* what the inner half told of the command's end */
+    struct life life;
     int oom_kills;               /* how many processes of the sandbox the kernel killed for want of memory */
     struct log log[LOGS];
     struct connection connection[CONNECTIONS_MAX + 1]; /* the last is the agent's control socket */

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { P_CHANNEL, P_REPORT, P_INIT, P_LISTENER, P_LOG, P_CONNECTION = P_LOG + LOGS, P_COUNT = P_CONNECTION + CONNECTIONS_MAX + 1 };
+enum { P_CHANNEL, P_REPORT, P_INIT, P_LISTENER, P_LOG, P_LIFE = P_LOG + LOGS, P_CONNECTION = P_LIFE + LIFE_TIMERS, P_COUNT = P_CONNECTION + CONNECTIONS_MAX + 1 };
 
 #define AGENT(run) (&(run)->connection[CONNECTIONS_MAX])
 /* What a stream may still hold after its last writer died: 1 MiB, pipe-max-size, in turns of 32 KiB; some more for good measure. */
@@ -83,6 +83,8 @@ static void hear_report(struct run *run) {
     if (result == 1 && run->state == STATE_STARTING && run->command_pidfd >= 0) {
         run->state = STATE_RUNNING;
         connection_send_running(AGENT(run), run->init_pid, run->command_pid);
+        /* Without its limits it would run for ever. */
+        if (life_start(&run->life, run->plan) < 0) kill_sandbox(run);
     }
 }
 
@@ -90,6 +92,7 @@ static void serve(void *context, struct connection *from, struct request request
     struct run *run = context;
     switch (request.type) {
         case REQUEST_KILL: kill_sandbox(run); break;
+        case REQUEST_ACTIVE: life_active(&run->life); break;
         case REQUEST_SIGNAL:
             if (run->command_pidfd < 0) connection_answer(from, -ESRCH, "signal");
             else connection_answer(from, SYS(NR_PIDFD_SEND_SIGNAL, run->command_pidfd, request.signal, NULL, 0), "signal");
@@ -126,6 +129,12 @@ static void admit(struct run *run) {
     }
 }
 
+static void end_of_life(struct run *run, int which) {
+    int signal = life_expired(&run->life, which);
+    if (signal == SIGKILL) kill_sandbox(run);
+    else if (signal > 0) SYS(NR_PIDFD_SEND_SIGNAL, run->command_pidfd, signal, NULL, 0);
+}
+
 static void fill(struct run *run, struct pollfd polled[P_COUNT]) {
     for (int i = 0; i < P_COUNT; i++) polled[i] = (struct pollfd){-1, POLLIN, 0};
     polled[P_CHANNEL].fd = run->channel;
@@ -133,6 +142,7 @@ static void fill(struct run *run, struct pollfd polled[P_COUNT]) {
     polled[P_INIT].fd = run->init_pidfd;
     if (run->state == STATE_RUNNING) polled[P_LISTENER].fd = run->listener;
     for (int i = 0; i < LOGS; i++) polled[P_LOG + i].fd = run->log[i].pipe;
+    for (int i = 0; i < LIFE_TIMERS; i++) polled[P_LIFE + i].fd = run->life.timer[i];
     for (int i = 0; i <= CONNECTIONS_MAX; i++) polled[P_CONNECTION + i].fd = run->connection[i].fd;
 }
 
@@ -154,7 +164,7 @@ static int finish(struct run *run) {
     }
     run->oom_kills = oom_kills_of(run->cgroup);
     exit_file_write(STATE_FD, run);
-    for (int i = 0; i <= CONNECTIONS_MAX; i++) connection_send_exit(&run->connection[i], run->code, run->signal, run->oom_kills);
+    for (int i = 0; i <= CONNECTIONS_MAX; i++) connection_send_exit(&run->connection[i], run->code, run->signal, run->oom_kills, life_name(&run->life));
     return 0;
 }
 
@@ -175,7 +185,12 @@ int run_supervise(struct run *run) {
             hear_report(run);
         }
         for (int i = 0; i < LOGS; i++)
-            if (polled[P_LOG + i].revents != 0) log_copy(&run->log[i]);
+            if (polled[P_LOG + i].revents != 0) {
+                log_copy(&run->log[i]);
+                life_active(&run->life);
+            }
+        for (int i = 0; i < LIFE_TIMERS; i++)
+            if (polled[P_LIFE + i].revents != 0) end_of_life(run, i);
         if (polled[P_LISTENER].revents != 0) admit(run);
         for (int i = 0; i <= CONNECTIONS_MAX; i++) {
             struct connection *connection = &run->connection[i];

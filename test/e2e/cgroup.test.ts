@@ -69,7 +69,7 @@ test('pause freezes all of it, resume lets it go on, and a paused one can be sto
   await ok('sandbox', 'pause', 'frozen');
   // Frozen it could not hear the signal.
   await ok('sandbox', 'stop', 'frozen');
-  assert.deepEqual((await show('frozen')).exit, { code: 7, signal: null });
+  assert.deepEqual((await show('frozen')).exit, { code: 7, signal: null, endedBy: 'stop' });
   assert.equal(await refused('sandbox', 'pause', 'frozen'), 'SANDBOX_NOT_RUNNING');
   await ok('sandbox', 'rm', 'frozen');
 });

@@ -133,10 +133,18 @@ describe('a command’s end', () => {
   it('is by stop’s signal, and by SIGKILL when that is ignored', async () => {
     await running('obeys', 'sh', '-c', 'trap "exit 9" TERM; while :; do sleep 0.05; done');
     await ok(['sandbox', 'stop', 'obeys']);
-    assert.deepEqual((await fleet.client.call('sandboxShow', { params: { sandbox: 'obeys' } })).exit, { code: 9, signal: null });
+    assert.deepEqual((await fleet.client.call('sandboxShow', { params: { sandbox: 'obeys' } })).exit, {
+      code: 9,
+      signal: null,
+      endedBy: 'stop',
+    });
     await running('stubborn', 'sh', '-c', 'trap "" TERM; while :; do sleep 0.05; done');
     await ok(['sandbox', 'stop', '--grace', '300ms', 'stubborn']);
-    assert.deepEqual((await fleet.client.call('sandboxShow', { params: { sandbox: 'stubborn' } })).exit, { code: null, signal: 9 });
+    assert.deepEqual((await fleet.client.call('sandboxShow', { params: { sandbox: 'stubborn' } })).exit, {
+      code: null,
+      signal: 9,
+      endedBy: 'stop',
+    });
   });
 
   it('takes everything with it that the command left behind', async () => {

@@ -10,6 +10,7 @@ import type { LimitOptions } from './limit-options.ts';
 import { rootOption } from './root-option.ts';
 import {
   capabilityOptions,
+  deadlineOption,
   durationMs,
   environmentOptions,
   integerOption,
@@ -58,6 +59,9 @@ export type RunOptions = LimitOptions &
     landlockBind?: string[];
     landlockConnect?: string[];
     seccomp?: string;
+    ttl?: string;
+    idle?: string;
+    deadline?: string;
     stopSignal?: string;
     stopGrace?: string;
     interactive?: boolean;
@@ -100,6 +104,9 @@ export function sandboxRequest(command: readonly string[], options: RunOptions, 
     landlock: landlockOf(options),
     ...(options.seccomp === undefined ? {} : { seccomp: seccompOption('--seccomp', options.seccomp) }),
     ...(options.constraint === undefined ? {} : { constraint: options.constraint }),
+    ...(options.ttl === undefined ? {} : { ttlMs: durationMs('--ttl', options.ttl) }),
+    ...(options.idle === undefined ? {} : { idleMs: durationMs('--idle', options.idle) }),
+    ...(options.deadline === undefined ? {} : { deadline: deadlineOption('--deadline', options.deadline) }),
     ...(options.stopSignal === undefined ? {} : { stopSignal: signalOption('--stop-signal', options.stopSignal) }),
     ...(options.stopGrace === undefined ? {} : { stopGraceMs: durationMs('--stop-grace', options.stopGrace) }),
   };

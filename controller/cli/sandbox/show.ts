@@ -45,6 +45,7 @@ function sandboxFields(sandbox: SandboxDetail, now: Date): Field[] {
     ['Hostname', spec.hostname ?? sandbox.name],
     // Values may be secrets; JSON has them for who asks.
     ['Environment', Object.keys(spec.env)],
+    ['Lifetime', lifetimeText(spec)],
     ['Stop', `${spec.stopSignal}, then after ${spec.stopGraceMs / 1000} s SIGKILL`],
     ['Constraint', spec.constraint ?? null],
     ['Labels', Object.entries(sandbox.labels).map(([key, value]) => `${key}=${value}`)],
@@ -107,5 +108,13 @@ function limitsText(resources: Sandbox['spec']['resources']): string[] {
   return [
     ...lines,
     ...io.map(({ device, ...limits }) => [`io ${device}`, ...Object.entries(limits).map((pair) => pair.join(' '))].join(', ')),
+  ];
+}
+
+function lifetimeText({ ttlMs, idleMs, deadline }: Sandbox['spec']): string[] {
+  return [
+    ...(ttlMs === undefined ? [] : [`${durationText(ttlMs)} from its start`]),
+    ...(idleMs === undefined ? [] : [`${durationText(idleMs)} of idleness`]),
+    ...(deadline === undefined ? [] : [`until ${deadline}`]),
   ];
 }

@@ -36,9 +36,12 @@ export function statusText(sandbox: Sandbox, now: Date): string {
   }
 }
 
+const endedByText = { ttl: 'its time to live', idle: 'idleness', deadline: 'its deadline', stop: 'a stop' } as const;
+
 /** `code 0`, `killed by SIGKILL (137)`. */
 export function exitText(exit: ExitStatus | null): string {
   if (exit === null) return '';
   const oom = exit.oomKills === undefined ? '' : `, out of memory: the kernel killed ${exit.oomKills} of its processes at the limit`;
-  return (exit.signal === null ? `code ${exit.code}` : `killed by ${signalName(exit.signal)} (${exitCodeOf(exit)})`) + oom;
+  const by = exit.endedBy === undefined ? '' : `, ended by ${endedByText[exit.endedBy]}`;
+  return (exit.signal === null ? `code ${exit.code}` : `killed by ${signalName(exit.signal)} (${exitCodeOf(exit)})`) + by + oom;
 }

@@ -19,6 +19,15 @@ export function durationMs(option: string, text: string): number {
   return Math.round(Number(match[1]) * unit);
 }
 
+/** A moment as RFC 3339 (UTC where it names no zone), or `+2h` from now. */
+export function deadlineOption(option: string, text: string, nowMs = Date.now()): string {
+  if (text.startsWith('+')) return new Date(nowMs + durationMs(option, text.slice(1))).toISOString();
+  const match = /^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?))?(Z|[+-][0-9]{2}:[0-9]{2})?$/.exec(text);
+  const ms = match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2] ?? '00:00'}${match[3] ?? 'Z'}`);
+  if (Number.isNaN(ms)) throw wrong(option, text.slice(0, 80), 'a moment: 2026-11-24T10:00 (UTC unless it ends in a zone), or +2h');
+  return new Date(ms).toISOString();
+}
+
 /** `TERM`, `sigterm` or `15`. */
 export function signalOption(option: string, text: string): SignalName {
   const name = parseSignalName(text);

@@ -72,7 +72,7 @@ test('20 sandboxes outlive a killed agent; the next one adopts them within 5 s a
   );
   for (const [n, { placementId }] of placements.entries()) {
     const status = await side.status(placementId, ({ state }) => state === 'stopped');
-    assert.deepEqual(status.exit, { code: n, signal: null });
+    assert.deepEqual(status.exit, { code: n, signal: null, endedBy: 'stop' });
   }
 });
 

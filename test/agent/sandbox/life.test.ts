@@ -54,7 +54,7 @@ test('runs, tells its namespaces, and ends with the command’s status', async (
   }
   side.do(host, [{ ...placement, generation: 2, wanted: 'stopped' }]);
   const ended = await side.status(placement.placementId, ({ state }) => state === 'stopped');
-  assert.deepEqual(ended.exit, { code: null, signal: 15 });
+  assert.deepEqual(ended.exit, { code: null, signal: 15, endedBy: 'stop' });
   assert.equal(ended.generation, 2);
   assert.ok(ended.startedAt !== null && ended.endedAt !== null);
   await remove(placement);
@@ -75,7 +75,7 @@ test('a command that ignores the stop signal is killed after the grace', async (
   await side.status(placement.placementId, ({ state }) => state === 'running');
   side.do(host, [{ ...placement, generation: 2, wanted: 'stopped', stopGraceMs: 200 }]);
   const status = await side.status(placement.placementId, ({ state }) => state === 'stopped');
-  assert.deepEqual(status.exit, { code: null, signal: 9 });
+  assert.deepEqual(status.exit, { code: null, signal: 9, endedBy: 'stop' });
   assert.ok(side.statuses.some(({ placementId, state }) => placementId === placement.placementId && state === 'stopping'));
   await remove(placement);
 });
