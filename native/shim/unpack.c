@@ -230,6 +230,6 @@ int unpack_main(void) {
         end_child(&unpack);
     }
     if (result < 0) return attend_failed(&failure);
-    connection_send_exit(&agent, 0, 0, 0);
+    connection_send_exit(&agent, 0, 0, 0, NULL);
     return 0;
 }
