@@ -108,7 +108,7 @@ async function agent(
   signal: AbortSignal,
 ): Promise<Host> {
   const startedAt = Date.now();
-  const part = await startPart('agent', { file: process.execPath, args: [join(root, 'agent/main.ts')], env }, settings.files.logs);
+  const part = await startPart('agent', { file: join(root, 'agent/nsfleet-agent'), args: [], env }, settings.files.logs);
   parts.add(part);
   const host = await untilReady(
     part,

@@ -29,7 +29,9 @@ export type WholePath = AsyncDisposable & {
 const startMs = 120_000;
 
 export async function startWholePath(workDir: string): Promise<WholePath> {
-  const env = { ...process.env, ...ownDirectories(workDir) };
+  // As `npm start` has it: without, each part keeps 25 MiB of the compiler that takes the types away.
+  const compiled = { NODE_COMPILE_CACHE: join(directories(process.env).cache, 'compile') };
+  const env = { ...compiled, ...process.env, ...ownDirectories(workDir) };
   const up = spawn(process.execPath, [fileURLToPath(new URL('../../controller/up/main.ts', import.meta.url))], {
     env,
     stdio: ['ignore', 'ignore', 'inherit'],
