@@ -17,6 +17,7 @@ import type { Placement } from './sandbox/placement.ts';
 import type { Placements } from './sandbox/placements.ts';
 import { judgedPlan } from './sandbox/judged-plan.ts';
 import type { RunnerParts } from './sandbox/runner.ts';
+import { readCalled } from './sandbox/seccomp/called.ts';
 import { startExec } from './stream/exec.ts';
 import type { OpenStream } from './stream/served-process.ts';
 import { startLogs } from './stream/logs.ts';
@@ -92,6 +93,11 @@ export function createQuestions(parts: QuestionParts): Questions {
         return previewLimits(parts.runner.cgroups, find(question.placementId), question.resources);
       case 'stats':
         return cgroupOf(parts.runner.cgroups, find(question.placementId)).stats();
+      case 'calls': {
+        const { record } = find(question.placementId);
+        const { name, spec } = record.desired;
+        return readCalled(parts.directoryOf(question.placementId), spec.seccomp.profile, name);
+      }
       case 'logs': {
         checkRoom(streams.size);
         const { placementId, follow, streamId } = question;

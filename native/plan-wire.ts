@@ -68,6 +68,7 @@ const opNumbers: Record<PlanOperationName, number> = {
   landlock_port: 40,
   landlock_restrict: 41,
   lifetime: 42,
+  seccomp_log: 43,
 };
 
 /** enum plan_flag */
@@ -197,6 +198,7 @@ function fieldsOf(operation: PlanOperation): Fields {
     case 'drop_capabilities':
       return { a: capabilityMask(operation.keep) };
     case 'seccomp':
+    case 'seccomp_log':
       return { strings: [operation.profile, Buffer.from(operation.program, 'base64')] };
     case 'lifetime':
       return { mode: lifetimeLimits.indexOf(operation.limit), uid: operation.signal, a: operation.ms, b: operation.graceMs };

@@ -86,6 +86,7 @@ const entries = {
     remedy: 'choose another name, or remove the other sandbox with `nsfleet sandbox rm`',
   },
   SANDBOX_NOT_RUNNING: { http: 409, exit: exitCodes.conflict, remedy: '`nsfleet sandbox show` tells its state and how it ended' },
+  SANDBOX_NOT_LOGGED: { http: 409, exit: exitCodes.conflict, remedy: 'run it with `--seccomp log`, where the host’s policy allows that' },
   SANDBOX_STILL_RUNNING: { http: 409, exit: exitCodes.conflict, remedy: 'stop it first, or remove it with --force' },
   IDEMPOTENCY_KEY_REUSED: { http: 409, exit: exitCodes.conflict, remedy: 'send a new Idempotency-Key with a different request' },
   ILLEGAL_TRANSITION: { http: 409, exit: exitCodes.conflict, remedy: 'look at the sandbox’s state with `nsfleet sandbox show`' },

@@ -123,6 +123,7 @@ export const Question = z.discriminatedUnion('type', [
     .object({ type: z.literal('limits'), placementId: z.uuid(), resources: Resources.nullable() })
     .describe('what would be written to give it these limits, or a refusal; null: whether it has a cgroup that can be frozen'),
   z.object({ type: z.literal('stats'), placementId: z.uuid() }),
+  z.object({ type: z.literal('calls'), placementId: z.uuid() }).describe('what a sandbox with the seccomp profile `log` has called'),
   z.object({ type: z.literal('logs'), streamId: Token, placementId: z.uuid(), follow: z.boolean() }),
 ]);
 export type Question = z.infer<typeof Question>;

@@ -109,6 +109,7 @@ function formatSubject(operation: PlanOperation): string {
     case 'rlimit':
       return `${operation.resource} ${operation.soft}${operation.hard === null ? '' : ` hard ${operation.hard}`}`;
     case 'seccomp':
+    case 'seccomp_log':
       return `${quote(operation.profile)} (${Buffer.from(operation.program, 'base64').length / filterInstructionBytes} instructions)`;
     case 'raise_rlimit':
       return `${operation.resource} hard ${operation.hard}`;

@@ -232,6 +232,18 @@ const operations = [
   z.strictObject({ op: z.literal('landlock_restrict'), side: inner }).describe('landlock_restrict_self(2), with PID 1'),
   z
     .strictObject({
+      op: z.literal('seccomp_log'),
+      side: inner,
+      profile: text.max(64),
+      program: z
+        .base64()
+        .min(1)
+        .max(planLimits.filterBytes * 2)
+        .describe('struct sock_filter[], classic BPF'),
+    })
+    .describe('seccomp_unotify(2): what the command calls is written to the file `calls`; nobody else is bound'),
+  z
+    .strictObject({
       op: z.literal('seccomp'),
       side: inner,
       profile: text.max(64).describe('whose program it is'),

@@ -6,6 +6,7 @@ import { Decision, Sandbox, SandboxDetail } from './resources.ts';
 import { flag, nextCursor, page, wait } from './route.ts';
 import type { Route } from './route.ts';
 import { IdRange, SandboxRequest, SandboxState } from './sandbox.ts';
+import { CalledReport } from './seccomp.ts';
 import { SignalName } from './signal.ts';
 
 const SandboxParams = z.object({ sandbox: Text.describe('sandbox id, unique prefix of 4 or more of it, or name') });
@@ -94,6 +95,13 @@ export const sandboxApi = {
     summary: 'What it uses of its host at this moment, as its cgroup tells',
     params: SandboxParams,
     reply: SandboxStats,
+  },
+  sandboxCalls: {
+    method: 'GET',
+    path: '/v1/sandboxes/:sandbox/calls',
+    summary: 'Which system calls a sandbox with the seccomp profile `log` has made, and the strictest profile that it would do with',
+    params: SandboxParams,
+    reply: CalledReport,
   },
   sandboxRemove: {
     method: 'DELETE',

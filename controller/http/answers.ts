@@ -1,6 +1,7 @@
 /** What answers each route: the whole API on one page. */
 import type { Context } from '../context.ts';
 import { agentUserJwt } from '../credentials/users.ts';
+import { sandboxCalls } from '../sandbox/calls.ts';
 import { pauseSandbox, sandboxStats, updateSandbox } from '../sandbox/change.ts';
 import { createSandbox } from '../sandbox/create.ts';
 import { removeSandbox, stopSandbox } from '../sandbox/end.ts';
@@ -60,6 +61,7 @@ export function createAnswers(context: Context): Answers {
     sandboxPause: ({ params, query, signal }) => pauseSandbox(context, params.sandbox, 'paused', { ...query, signal }),
     sandboxResume: ({ params, query, signal }) => pauseSandbox(context, params.sandbox, 'running', { ...query, signal }),
     sandboxStats: ({ params, signal }) => sandboxStats(context, params.sandbox, signal),
+    sandboxCalls: ({ params, signal }) => sandboxCalls(context, params.sandbox, signal),
     sandboxStop: (asked) => stopSandbox(context, asked.params.sandbox, asked.body, waitOf(asked)),
     sandboxRemove: (asked) => removeSandbox(context, asked.params.sandbox, asked.query.force === 'true', waitOf(asked)),
   };

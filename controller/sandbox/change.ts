@@ -64,17 +64,24 @@ function placementOf({ placementId, name }: Sandbox): string {
   throw new NsfleetError('SANDBOX_NOT_RUNNING', { attempted: 'change sandbox', target: name, reason: 'it has no host' });
 }
 
-async function ask<T>(
+async function ask<T>(context: Context, sandbox: Sandbox, question: Question, answer: z.ZodType<T>, signal: AbortSignal): Promise<T> {
+  const { name, state } = sandbox;
+  if (isEnded(state)) throw new NsfleetError('SANDBOX_NOT_RUNNING', { attempted: 'ask for', target: name, reason: `it is ${state}` });
+  return askHost(context, sandbox, () => question, answer, signal);
+}
+
+/** The answer of its host, which may know of it also when it has ended. SANDBOX_NOT_RUNNING where it never had one. */
+export async function askHost<T>(
   { asker }: Context,
-  { hostId, hostName, name, state }: Sandbox,
-  question: Question,
+  sandbox: Sandbox,
+  question: (placementId: string) => Question,
   answer: z.ZodType<T>,
   signal: AbortSignal,
 ): Promise<T> {
-  if (hostId === null || isEnded(state)) {
-    throw new NsfleetError('SANDBOX_NOT_RUNNING', { attempted: 'ask for', target: name, reason: `it is ${state}` });
-  }
-  const parsed = answer.safeParse(await asker.ask({ id: hostId, name: hostName ?? hostId }, question, askMs, signal));
+  const placementId = placementOf(sandbox);
+  const { hostId, hostName, name, state } = sandbox;
+  if (hostId === null) throw new NsfleetError('SANDBOX_NOT_RUNNING', { attempted: 'ask for', target: name, reason: `it is ${state}` });
+  const parsed = answer.safeParse(await asker.ask({ id: hostId, name: hostName ?? hostId }, question(placementId), askMs, signal));
   if (parsed.success) return parsed.data;
   throw new NsfleetError('MESSAGE_MALFORMED', {
     attempted: 'read the answer of host',

@@ -32,7 +32,7 @@ int channel_send(int channel, const struct message *message, const int *fds, int
         rights->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
         memcpy(CMSG_DATA(rights), fds, sizeof(int) * (size_t)count);
     }
-    int sent = SYS(SYS_sendmsg, channel, &header, MSG_NOSIGNAL);
+    int sent = SYS(SYS_sendmsg, channel, &header, MSG_NOSIGNAL | CHANNEL_MARK);
     return sent < 0 ? sent : 0;
 }
 

@@ -16,7 +16,8 @@ enum message_type {
     MESSAGE_EXITED,   /* inner → outer: code and signal of the command */
     MESSAGE_PREPARED, /* ready, inner → outer: it waits for a plan; with its root */
     MESSAGE_PLAN,     /* ready, outer → inner: the plan */
-    MESSAGE_OPAQUE    /* unpack, inner → outer: a directory that is to hide what lies below it */
+    MESSAGE_OPAQUE,   /* unpack, inner → outer: a directory that is to hide what lies below it */
+    MESSAGE_CALLS     /* the command's process → outer, before its execve: where its calls are told */
 };
 
 struct message {
@@ -26,6 +27,10 @@ struct message {
     unsigned char slot[PLAN_SLOTS_MAX];
     struct failure failure;
 };
+
+/* The kernel takes flags of sendmsg(2) from the lower half of their register. A filter sees the upper half too, and lets through what has this
+ * there: so the descriptor by which a filter tells of calls gets out of the process that it binds (agent/sandbox/seccomp/log.ts). */
+#define CHANNEL_MARK 0x6e736600000000l
 
 /* Sends a message with fds. 0 or -errno. */
 int channel_send(int channel, const struct message *message, const int *fds, int count);

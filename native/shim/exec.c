@@ -111,7 +111,7 @@ int exec_report(int report, struct failure *failure) {
 void exec_command(const struct work *work, int report, int flags) {
     const struct plan *plan = work->plan;
     struct failure failure;
-    int result;
+    int result, kept = REPORT_FD;
 
     if (report != REPORT_FD) {
         if ((result = SYS(SYS_dup3, report, REPORT_FD, O_CLOEXEC)) < 0) {
@@ -119,6 +119,10 @@ void exec_command(const struct work *work, int report, int flags) {
             exec_failed(report, &failure);
         }
         report = REPORT_FD;
+    }
+    if (work->calls_channel >= 0 && (kept = SYS(SYS_dup3, work->calls_channel, REPORT_FD + 1, O_CLOEXEC)) < 0) {
+        fail(&failure, kept, -1, "report", "calls");
+        exec_failed(report, &failure);
     }
     signals_default();
     gather_environment(work);
@@ -128,7 +132,7 @@ void exec_command(const struct work *work, int report, int flags) {
     else if ((flags & EXEC_DIE_WITH_PARENT) != 0 && (result = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) < 0)
         fail(&failure, result, -1, "death_signal", "-");
     else if ((result = enter_directory(plan->cwd)) < 0) fail(&failure, result, -1, "cwd", plan->cwd);
-    else if ((result = sys_close_range(REPORT_FD + 1)) < 0) fail(&failure, result, -1, "close_range", "-");
-    else if (set_limits(plan, &failure) == 0 && filter_install(plan, &failure) == 0) fail(&failure, search_and_execute(plan), -1, "exec", plan->argv[0]);
+    else if ((result = sys_close_range(kept + 1)) < 0) fail(&failure, result, -1, "close_range", "-");
+    else if (set_limits(plan, &failure) == 0 && filter_install(plan, kept > REPORT_FD ? kept : -1, &failure) == 0) fail(&failure, search_and_execute(plan), -1, "exec", plan->argv[0]);
     exec_failed(report, &failure);
 }

@@ -115,7 +115,7 @@ static int arrange_fds(int channel, int report, const int output[LOGS]) {
     return sys_close_range(INIT_REPORT_FD + 1);
 }
 
-__attribute__((noreturn)) static void command_main(const struct work *work) {
+__attribute__((noreturn)) static void command_main(struct work *work) {
     struct message message;
     struct failure failure;
     memset(&message, 0, sizeof message);
@@ -126,6 +126,7 @@ __attribute__((noreturn)) static void command_main(const struct work *work) {
         fail(&failure, result, -1, "command_pidfd", "-");
         exec_failed(INIT_REPORT_FD, &failure);
     }
+    if (plan_find(work->plan, OP_SECCOMP_LOG) != NULL) work->calls_channel = SYS(SYS_fcntl, INIT_CHANNEL_FD, F_DUPFD_CLOEXEC, INIT_REPORT_FD + 1);
     sys_close(INIT_CHANNEL_FD);
     exec_command(work, INIT_REPORT_FD, 0);
 }
@@ -144,7 +145,7 @@ __attribute__((noreturn)) static void init_main(const struct plan *plan, int com
     sys_close(INIT_REPORT_FD);
     int shared = remains_possible(plan), result = shared ? remains_prepare(plan) : caps_set(0);
     if (result < 0) fail(&failure, result, -1, "capabilities", "init");
-    else result = filter_install(plan, &failure);
+    else result = filter_install(plan, -1, &failure);
     if (result < 0 && shared) remains_end();
     if (result < 0) give_up(INIT_CHANNEL_FD, &failure);
     for (;;) {

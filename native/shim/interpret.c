@@ -40,7 +40,8 @@ static int execute(struct work *work, const struct plan_op *op) {
         case OP_LANDLOCK_PATH: return op_landlock_path(work, op);
         case OP_LANDLOCK_PORT: return op_landlock_port(work, op);
         case OP_LANDLOCK_RESTRICT: return op_landlock_restrict(work, op);
-        case OP_SECCOMP: return op_seccomp(work, op);
+        case OP_SECCOMP:
+        case OP_SECCOMP_LOG: return op_seccomp(work, op);
         case OP_LOWER: return op_lower(work, op);
         case OP_SYSFS: return op_sysfs(work, op);
         case OP_RAISE_RLIMIT: return op_raise_rlimit(work, op);
@@ -54,7 +55,7 @@ static int execute(struct work *work, const struct plan_op *op) {
 
 void work_init(struct work *work, const struct plan *plan) {
     work->plan = plan;
-    work->state_fd = work->userns_fd = work->root_fd = work->mask_fd = work->parent_fd = work->ruleset_fd = -1;
+    work->state_fd = work->userns_fd = work->root_fd = work->mask_fd = work->parent_fd = work->ruleset_fd = work->calls_channel = -1;
     work->made = NULL;
     work->prepared = 0;
     work->lowers = 0;

@@ -26,6 +26,7 @@ struct work {
     int target_pid;         /* on the host's side: whose limits are set; 0: this process's */
     int stream[STREAMS];    /* the command's, where they may have to be given to it; or -1 */
     struct person person;   /* the command's user */
+    int calls_channel;      /* the command's: where to send the descriptor that tells of its calls; or -1 */
     int ruleset_fd;         /* of Landlock, while it is made; or -1 */
     uint64_t ruleset_fs;    /* what it restricts of the file system */
     uint64_t capabilities;  /* that the command keeps */

@@ -31,6 +31,7 @@ static int run_main(char *mode, int ready) {
     life_init(&run.life);
     run.cgroup = cgroup_given();
     run.init_pidfd = run.command_pidfd = run.channel = run.report = run.listener = -1;
+    run.calls.listener = run.calls.file = -1;
     for (int i = 0; i < LOGS; i++) run.log[i].pipe = run.log[i].file = -1;
     for (int i = 0; i < CONNECTIONS_MAX; i++) run.connection[i].fd = -1;
     run.connection[CONNECTIONS_MAX].fd = CONTROL_FD;

@@ -59,6 +59,7 @@ static const struct shape {
         [OP_LANDLOCK_PORT] = {"landlock_port", INNER, 0, 0},
         [OP_LANDLOCK_RESTRICT] = {"landlock_restrict", INNER, 0, 0},
         [OP_LIFETIME] = {"lifetime", HOST, 0, 0},
+        [OP_SECCOMP_LOG] = {"seccomp_log", INNER | BYTES, 2, 0},
 };
 
 const char *plan_op_name(unsigned op) {

@@ -3,6 +3,7 @@
 #define NSFLEET_SHIM_RUN_H
 
 #include "../plan.h"
+#include "calls.h"
 #include "connection.h"
 #include "failure.h"
 #include "life.h"
@@ -27,6 +28,7 @@ struct run {
     int exited, code, signal;    /* what the inner half told of the command's end */
     struct life life;
     int oom_kills;               /* how many processes of the sandbox the kernel killed for want of memory */
+    struct calls calls;          /* what the command asks the kernel for, where that is wanted */
     struct log log[LOGS];
     struct connection connection[CONNECTIONS_MAX + 1]; /* the last is the agent's control socket */
     struct failure failure;

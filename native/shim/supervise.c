@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { P_CHANNEL, P_REPORT, P_INIT, P_LISTENER, P_LOG, P_LIFE = P_LOG + LOGS, P_CONNECTION = P_LIFE + LIFE_TIMERS, P_COUNT = P_CONNECTION + CONNECTIONS_MAX + 1 };
+enum { P_CHANNEL, P_REPORT, P_INIT, P_CALLS, P_LISTENER, P_LOG, P_LIFE = P_LOG + LOGS, P_CONNECTION = P_LIFE + LIFE_TIMERS, P_COUNT = P_CONNECTION + CONNECTIONS_MAX + 1 };
 
 #define AGENT(run) (&(run)->connection[CONNECTIONS_MAX])
 /* What a stream may still hold after its last writer died: 1 MiB, pipe-max-size, in turns of 32 KiB; some more for good measure. */
@@ -59,6 +59,10 @@ static void hear_inner(struct run *run) {
         if (message.type == MESSAGE_COMMAND && count == 1 && run->command_pidfd < 0) {
             run->command_pid = pid;
             run->command_pidfd = fds[0];
+            continue;
+        }
+        if (message.type == MESSAGE_CALLS && count == 1) {
+            calls_begin(&run->calls, fds[0], STATE_FD);
             continue;
         }
         for (int i = 0; i < count; i++) sys_close(fds[i]);
@@ -140,6 +144,7 @@ static void fill(struct run *run, struct pollfd polled[P_COUNT]) {
     polled[P_CHANNEL].fd = run->channel;
     polled[P_REPORT].fd = run->report;
     polled[P_INIT].fd = run->init_pidfd;
+    polled[P_CALLS].fd = run->calls.listener;
     if (run->state == STATE_RUNNING) polled[P_LISTENER].fd = run->listener;
     for (int i = 0; i < LOGS; i++) polled[P_LOG + i].fd = run->log[i].pipe;
     for (int i = 0; i < LIFE_TIMERS; i++) polled[P_LIFE + i].fd = run->life.timer[i];
@@ -191,6 +196,7 @@ int run_supervise(struct run *run) {
             }
         for (int i = 0; i < LIFE_TIMERS; i++)
             if (polled[P_LIFE + i].revents != 0) end_of_life(run, i);
+        if (polled[P_CALLS].revents != 0) calls_hear(&run->calls);
         if (polled[P_LISTENER].revents != 0) admit(run);
         for (int i = 0; i <= CONNECTIONS_MAX; i++) {
             struct connection *connection = &run->connection[i];

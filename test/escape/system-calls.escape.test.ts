@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { namespaceTypes } from '#shared/namespace.ts';
 import { Sandbox } from '#shared/resources.ts';
+import { CalledReport } from '#shared/seccomp.ts';
 import { compileFixture } from '#test/support/compile.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { fileResources } from '#test/support/file-scope.ts';
@@ -169,6 +170,15 @@ describe('the same attempts', () => {
     const open = passed(await first('--cap-add', 'SYS_CHROOT', '--cap-add', 'NET_RAW'));
     assert.deepEqual(open.toSorted(), ['alg', 'audit', 'chroot', 'netfilter', 'packet', 'raw', 'sctp', 'vsock']);
   });
+});
+
+it('the profile `log` writes down what was called, and suggests one; also when it has ended', async () => {
+  await ok('sandbox', 'run', '--name', 'logged', '--seccomp', 'log', '--', 'perl', '-e', 'syscall(425, 1, 0); print 1');
+  const report = CalledReport.parse(JSON.parse(await ok('sandbox', 'calls', '--json', 'logged')));
+  assert.deepEqual([report.refused.container, report.suggestion], [['io_uring_setup'], 'none']);
+  assert.match(await ok('sandbox', 'calls', 'logged'), /^Suggested: +--seccomp none$/m);
+  await waitingShell('unlogged');
+  assert.match((await fleet.cli(['sandbox', 'calls', 'unlogged'])).stderr, /SANDBOX_NOT_LOGGED/);
 });
 
 it('a sandbox without a filter is the policy’s to allow', async () => {

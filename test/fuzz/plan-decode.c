@@ -20,7 +20,7 @@ static void use(void) {
         if (plan_op_name(plan.op[i].op)[0] == 'u' && plan_op_name(plan.op[i].op)[2] == 'k') abort(); /* "unknown" */
         for (unsigned s = 0; s < plan.op[i].strings; s++) {
             /* A filter's program may hold NUL; it too has one behind it, inside the buffer. */
-            if (plan.op[i].op == OP_SECCOMP && s == 1 ? plan.op[i].string[s][plan.op[i].length[s]] != 0 : strlen(plan.op[i].string[s]) != plan.op[i].length[s])
+            if ((plan.op[i].op == OP_SECCOMP || plan.op[i].op == OP_SECCOMP_LOG) && s == 1 ? plan.op[i].string[s][plan.op[i].length[s]] != 0 : strlen(plan.op[i].string[s]) != plan.op[i].length[s])
                 abort();
         }
     }

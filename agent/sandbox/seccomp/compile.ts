@@ -8,12 +8,14 @@ import type { ArgumentTest, Decision, Profile, Rule } from './profile.ts';
 export type Instruction = { code: number; jt: number; jf: number; k: number };
 
 /** linux/bpf_common.h */
-const [loadWord, jump, jumpEqual, jumpAtLeast, and, back] = [0x20, 0x05, 0x15, 0x35, 0x54, 0x06];
+export const [loadWord, jumpEqual, back] = [0x20, 0x15, 0x06];
+const [jump, jumpAtLeast, and] = [0x05, 0x35, 0x54];
 /** struct seccomp_data */
-const [offsetNumber, offsetArchitecture, offsetArguments] = [0, 4, 16];
+export const [offsetNumber, offsetArguments] = [0, 16];
+const offsetArchitecture = 4;
 const killProcess = 0x8000_0000;
 const [EPERM, ENOSYS] = [1, 38];
-const returns: Record<Decision, number> = { allow: 0x7fff_0000, EPERM: 0x0005_0000 | EPERM, ENOSYS: 0x0005_0000 | ENOSYS };
+export const returns: Record<Decision, number> = { allow: 0x7fff_0000, EPERM: 0x0005_0000 | EPERM, ENOSYS: 0x0005_0000 | ENOSYS };
 /** linux/audit.h */
 const auditNumbers: Record<Architecture, number> = { x86_64: 0xc000_003e, aarch64: 0xc000_00b7 };
 /** x86_64: this bit in a call's number means the x32 ABI, of which a call's arguments mean something else. */
@@ -23,22 +25,25 @@ const instructionsMax = 4096;
 /** jt and jf are bytes. */
 const jumpMax = 255;
 
-const instruction = (code: number, k: number, jt = 0, jf = 0): Instruction => ({ code, jt, jf, k: k >>> 0 });
+export const instruction = (code: number, k: number, jt = 0, jf = 0): Instruction => ({ code, jt, jf, k: k >>> 0 });
 const answer = (decision: Decision): Instruction[] => [instruction(back, returns[decision])];
 
-/** `capabilities`: those that the sandbox is given. */
-export function compileProfile(profile: Profile, architecture: Architecture, capabilities: ReadonlySet<string> = new Set()): Instruction[] {
-  const numbers = calls[architecture];
+/** Ends who calls by the numbers of another ABI, which mean other calls; else goes on with the number loaded. */
+export function abiCheck(architecture: Architecture): Instruction[] {
   const refused = answer('ENOSYS');
-  const program = [
+  return [
     instruction(loadWord, offsetArchitecture),
-    // The numbers of another ABI mean other calls.
     instruction(jumpEqual, auditNumbers[architecture], 1, 0),
     instruction(back, killProcess),
     instruction(loadWord, offsetNumber),
     ...(architecture === 'x86_64' ? [instruction(jumpAtLeast, x32Bit, 0, refused.length), ...refused] : []),
-    ...search(ranges(blocksOf(profile, numbers, capabilities))),
   ];
+}
+
+/** `capabilities`: those that the sandbox is given. */
+export function compileProfile(profile: Profile, architecture: Architecture, capabilities: ReadonlySet<string> = new Set()): Instruction[] {
+  const numbers = calls[architecture];
+  const program = [...abiCheck(architecture), ...search(ranges(blocksOf(profile, numbers, capabilities)))];
   if (program.length > instructionsMax)
     throw new Error(`profile ${profile.name} has ${program.length} instructions, more than ${instructionsMax}`);
   return program;

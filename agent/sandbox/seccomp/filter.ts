@@ -5,6 +5,7 @@ import type { SandboxSeccomp } from '#shared/seccomp.ts';
 import type { Architecture } from './calls.ts';
 import { compileProfile, encodeProgram } from './compile.ts';
 import { container } from './container.ts';
+import { compileLog } from './log.ts';
 import type { Profile } from './profile.ts';
 import { strict } from './strict.ts';
 
@@ -21,6 +22,8 @@ const compiled = new Map<string, string>();
  */
 export function seccompOperations({ profile }: SandboxSeccomp, granted: readonly string[]): PlanOperation[] {
   if (profile === 'none') return [];
+  if (profile === 'log')
+    return [{ op: 'seccomp_log', side: 'inner', profile, program: encodeProgram(compileLog(architectureHere())).toString('base64') }];
   const capabilities = Object.keys(profiles[profile].byCapability).filter((name) => granted.includes(name));
   return [{ op: 'seccomp', side: 'inner', profile, program: programOf(profile, capabilities) }];
 }
@@ -29,14 +32,18 @@ function programOf(name: keyof typeof profiles, capabilities: readonly string[])
   const key = [name, ...capabilities].join(' ');
   const known = compiled.get(key);
   if (known !== undefined) return known;
-  const architecture = architectures[process.arch];
-  if (architecture === undefined)
-    throw new NsfleetError('SANDBOX_CREATE_FAILED', {
-      attempted: 'compile filter',
-      target: name,
-      reason: `no table of calls for ${process.arch}`,
-    });
-  const program = encodeProgram(compileProfile(profiles[name], architecture, new Set(capabilities))).toString('base64');
+  const program = encodeProgram(compileProfile(profiles[name], architectureHere(), new Set(capabilities))).toString('base64');
   compiled.set(key, program);
   return program;
+}
+
+/** Of this agent, and so of its sandboxes. */
+export function architectureHere(): Architecture {
+  const architecture = architectures[process.arch];
+  if (architecture !== undefined) return architecture;
+  throw new NsfleetError('SANDBOX_CREATE_FAILED', {
+    attempted: 'compile filter',
+    target: 'sandbox',
+    reason: `there is no table of system calls for ${process.arch}`,
+  });
 }

@@ -43,7 +43,7 @@ export function runCommand(attach: Attach): Command {
     .option('--landlock-rw <path>', 'inside: may be changed too; may repeat', collect)
     .option('--landlock-bind <port>', 'TCP port to listen on; closes the others; `none` closes all; may repeat', collect)
     .option('--landlock-connect <port>', 'TCP port to connect to; likewise; may repeat', collect)
-    .option('--seccomp <profile>', 'which system calls it may make: strict, container, none; default: strict')
+    .option('--seccomp <profile>', 'which system calls it may make: strict, container, none, log; default: strict')
     .option('--network <which>', 'network namespace: new, host, sandbox:NAME, pid:N, path:FILE, id:N; default: new')
     .addOption(new Option('--net <which>').hideHelp())
     .option('--pid <which>', 'pid namespace, likewise')

@@ -24,6 +24,7 @@ export function sandboxCommand(attach: Attach): Command {
     .addCommand(execCommand(attach))
     .addCommand(logsCommand(attach))
     .addCommand(statsCommand(attach))
+    .addCommand(callsCommand(attach))
     .addCommand(updateCommand(attach))
     .addCommand(pauseCommand(attach))
     .addCommand(resumeCommand(attach))
@@ -70,6 +71,14 @@ function statsCommand(attach: Attach): Command {
     .argument('[sandbox...]', `${which}; default: all that run`)
     .addHelpText('after', examples('nsfleet sandbox stats', 'nsfleet sandbox stats web-1 --json'));
   return attach(stats, async (session) => (await import('../sandbox/stats.ts')).printStats(session, stats.args));
+}
+
+function callsCommand(attach: Attach): Command {
+  const calls = new Command('calls')
+    .description('which system calls a sandbox run with --seccomp log has made, and the profile that it needs')
+    .argument('<sandbox>', which)
+    .addHelpText('after', examples('nsfleet sandbox run --seccomp log --name probe -- make test', 'nsfleet sandbox calls probe'));
+  return attach(calls, async (session) => (await import('../sandbox/calls.ts')).printCalls(session, String(calls.args[0])));
 }
 
 function updateCommand(attach: Attach): Command {

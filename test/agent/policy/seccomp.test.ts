@@ -7,12 +7,13 @@ import { SandboxSpec } from '#shared/sandbox.ts';
 
 test('a sandbox without a filter only where the policy says so', () => {
   const policy = (text: object) => policyOf(PolicyFile.parse({ version: 1, ...text }), null, {}, []);
-  const spec = (profile?: 'strict' | 'container' | 'none') =>
+  const spec = (profile?: 'strict' | 'container' | 'none' | 'log') =>
     SandboxSpec.parse({ command: ['true'], ...(profile === undefined ? {} : { seccomp: { profile } }) });
   assert.equal(spec().seccomp.profile, 'strict');
   for (const check of [checkSpec, checkRunning]) {
     assert.throws(() => check(spec('none'), policy({}), 'x'), { code: 'POLICY_REFUSED', remedy: /seccomp: \{none: true\}/ });
-    check(spec('none'), policy({ seccomp: { none: true } }), 'x');
+    assert.throws(() => check(spec('log'), policy({}), 'x'), { code: 'POLICY_REFUSED' });
+    for (const open of ['none', 'log'] as const) check(spec(open), policy({ seccomp: { none: true } }), 'x');
     for (const one of [spec(), spec('strict'), spec('container')]) check(one, policy({}), 'x');
   }
 });

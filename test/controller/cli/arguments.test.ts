@@ -89,7 +89,7 @@ test('run: what cannot be read is refused with the option’s name', () => {
     [{ label: ['bad key=x'] }, 'INVALID_INPUT', /labels/],
     [{ landlockBind: ['70000'] }, 'USAGE', /--landlock-bind 70000: it takes a TCP port/],
     [{ landlockRo: ['usr'] }, 'INVALID_INPUT', /spec\.landlock\.readable\.0/],
-    [{ seccomp: 'moby' }, 'USAGE', /--seccomp moby: it takes one of strict, container, none/],
+    [{ seccomp: 'moby' }, 'USAGE', /--seccomp moby: it takes one of strict, container, none, log/],
     [{ user: 'no name' }, 'USAGE', /--user no name: it takes a name/],
     [{ user: '70000' }, 'USAGE', /--user 70000: it takes .*an id from 0 to 65534/],
     [{ user: '0:99999999' }, 'USAGE', /id from 0 to 65534/],

@@ -150,6 +150,7 @@ function answersOf(fleet: Omit<Fleet, 'api' | 'cut' | typeof Symbol.asyncDispose
     sandboxUpdate: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
     sandboxPause: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
     sandboxResume: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
+    sandboxCalls: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
     sandboxStats: async ({ params }) => missing('NOT_FOUND', 'sandbox', params.sandbox),
     leakList: async () => missing('NOT_FOUND', 'route', 'leakList'),
     hostDoctor: async ({ params }) => ({ ...doctorFixture(), hostId: params.host, hostName: params.host }),

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     for (unsigned i = 0; i < plan.ops; i++)
         for (unsigned s = 0; s < plan.op[i].strings; s++)
             /* A filter's program may hold NUL; it too has one behind it. */
-            if (plan.op[i].op == OP_SECCOMP && s == 1 ? plan.op[i].string[s][plan.op[i].length[s]] != 0
+            if ((plan.op[i].op == OP_SECCOMP || plan.op[i].op == OP_SECCOMP_LOG) && s == 1 ? plan.op[i].string[s][plan.op[i].length[s]] != 0
                                                       : strlen(plan.op[i].string[s]) != plan.op[i].length[s])
                 abort();
     if (plan.argv[plan.argc] || plan.envp[plan.envc] || plan.argc == 0 || sum > bytes)
