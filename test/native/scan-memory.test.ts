@@ -147,7 +147,7 @@ test('most is remembered, and an inode number that has passed on is found out', 
   using directory = temporaryDirectory();
   const compiler = await findCompiler({ work: directory.path, log: () => undefined });
   const home = fileURLToPath(new URL('../../native/', import.meta.url));
-  const sources = ['scan', 'scan_process', 'scan_table', 'proc_stat', 'proc_text', 'proc_open', 'nsfs', 'error'];
+  const sources = ['scan', 'proc_list', 'scan_process', 'scan_table', 'proc_stat', 'proc_text', 'proc_open', 'nsfs', 'error'];
   const program = join(directory.path, 'probe');
   const probe = fileURLToPath(new URL('scan-memory-probe.c', import.meta.url));
   const flags = ['-std=gnu11', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64', `-I${home}`];

@@ -49,11 +49,11 @@ test('all eight namespaces are its own, from inside and from the host', async ()
 
 test('the command’s own view', async () => {
   const seen = await inside(
-    'hostname; id -u; id -G; cat /proc/sys/kernel/hostname; ls /sys/class 2>&1 | head -1; cut -d: -f1 /proc/net/dev | tail -n +3',
+    'hostname; id -u; id -G; cat /proc/sys/kernel/hostname; ls /sys/class/net; cut -d: -f1 /proc/net/dev | tail -n +3',
   );
   assert.deepEqual(
     seen.split('\n').map((line) => line.trim()),
-    ['tested', '0', '0', 'tested', "ls: cannot access '/sys/class': No such file or directory", 'lo', ''],
+    ['tested', '0', '0', 'tested', 'lo', 'lo', ''],
   );
 });
 
