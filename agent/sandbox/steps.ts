@@ -1,9 +1,10 @@
 /** Executors of the steps that reconcile.ts decides: one for each, exhaustive by type. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { deadline } from '#shared/async.ts';
+import { deadline, sleep } from '#shared/async.ts';
 import { NsfleetError, asNsfleetError, errorText } from '#shared/errors.ts';
 import type { Log } from '#shared/log.ts';
+import { choiceOf } from '#shared/sandbox-namespaces.ts';
 import { isEnded } from '#shared/sandbox.ts';
 import type { ExitStatus } from '#shared/sandbox.ts';
 import { signalNumber } from '#shared/signal.ts';
@@ -21,11 +22,14 @@ import type { PlacementRecord } from './record.ts';
 import { removeTree } from './remove-tree.ts';
 import { endShim, startSandbox } from './runner.ts';
 import type { RunnerParts } from './runner.ts';
+import { checkLender, idSharersOf } from './shared-ids.ts';
 import type { StateFiles } from './state.ts';
 import type { Tombstones } from './tombstones.ts';
 
 /** SIGKILL works at once unless a process sits in the kernel (a dead disk, a dead NFS server). */
 const killBoundMs = 10_000;
+/** Some rounds of signals. */
+const remainsBoundMs = 2000;
 /** A process that sits in the kernel freezes when it comes out. */
 const freezeBoundMs = 5000;
 
@@ -94,6 +98,11 @@ async function create(parts: StepParts, placement: Placement): Promise<void> {
     const syncing = parts.files.sync(placementId);
     const starting = startSandbox(parts.runner, desired, directory, events);
     const [started] = await Promise.all([starting, syncing.catch((error: unknown) => abandon(starting, error))]);
+    try {
+      checkLender(native, parts.runner.joins.initOf, desired.spec, desired.name);
+    } catch (error) {
+      await abandon(starting, error);
+    }
     placement.link = started.link;
     placement.child = started.shim;
     change(parts, placement, {
@@ -178,6 +187,7 @@ async function end(
 async function lose(parts: StepParts, placement: Placement): Promise<void> {
   const { record } = placement;
   const directory = parts.files.directoryOf(record.desired.placementId);
+  if (choiceOf(record.desired.spec.namespaces, 'pid').from !== 'new') await endsRemains(parts, placement);
   killExactly(parts.runner.native, record.init);
   killExactly(parts.runner.native, record.shim);
   // Its last words may have been written, though not heard.
@@ -187,6 +197,11 @@ async function lose(parts: StepParts, placement: Placement): Promise<void> {
     return;
   }
   await end(parts, placement, { state: 'lost', exit: null, endedAt: at(parts) });
+}
+
+/** In a pid namespace of others init itself ends what is left, when its shim is gone (native/shim/remains.c): it is given the time for that. */
+async function endsRemains({ runner }: StepParts, { record }: Placement): Promise<void> {
+  for (let waited = 0; waited < remainsBoundMs && isAlive(runner.native, record.init); waited += 20) await sleep(20);
 }
 
 /** SIGKILL to everything, and wait until the shim has told the end. */
@@ -212,6 +227,7 @@ async function killAll(parts: StepParts, placement: Placement): Promise<void> {
 async function destroy(parts: StepParts, placement: Placement): Promise<void> {
   const { placementId } = placement.record.desired;
   if (placement.record.state !== 'placed' && !isEnded(placement.record.state)) await killAll(parts, placement);
+  for (const sharer of idSharersOf(placement, parts.others())) await killAll(parts, sharer);
   await letGo(placement);
   await leaveCgroup(parts, placement);
   await removeTree(parts.files.directoryOf(placementId));

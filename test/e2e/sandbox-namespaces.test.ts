@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { loadNative } from '#native/binding.ts';
@@ -228,6 +228,40 @@ test('what cannot be is refused with a sentence, and what the policy does not al
   await refused([...here, '--pid', 'sandbox:web', '--userns', `pid:${holder.pid}`], 125, /JOIN_REFUSED/);
 });
 
+test('who has the ids of another ends with it: the range is free for the next only then', async () => {
+  for (const [name, ...options] of [
+    ['lender'],
+    ['sharer', '--userns', 'sandbox:lender'],
+    ['second', '--userns', 'sandbox:sharer'],
+  ] as const) {
+    const started = await fleet.cli(['sandbox', 'run', '-d', '--name', name, ...options, '--', 'sleep', '600']);
+    assert.equal(started.code, 0, started.stderr);
+  }
+  const [sharer, second] = [await initOf('sharer'), await initOf('second')];
+  assert.equal(linkOf(second, 'user'), linkOf(sharer, 'user'));
+  assert.equal((await fleet.cli(['sandbox', 'rm', '-f', 'lender'])).code, 0);
+  for (const pid of [sharer, second]) assert.ok(!existsSync(`/proc/${pid}/ns/user`) || statOf(pid) === 'Z', 'it lives');
+  for (const name of ['sharer', 'second']) {
+    const { state } = await fleet.client.call('sandboxShow', { params: { sandbox: name }, query: { wait: 'stopped' } });
+    assert.equal(state, 'stopped');
+    assert.equal((await fleet.cli(['sandbox', 'rm', '-f', name])).code, 0);
+  }
+});
+
+test('a shim that is killed under its agent: nothing of its sandbox stays in the pid namespace of another', async () => {
+  const marker = String(900_000 + process.pid);
+  const script = `setsid sleep ${marker} & exec sleep ${marker}`;
+  const options = ['--pid', 'sandbox:web', '--userns', 'sandbox:web'];
+  const started = await fleet.cli(['sandbox', 'run', '-d', '--name', 'orphan', ...options, '--', 'sh', '-c', script]);
+  assert.equal(started.code, 0, started.stderr);
+  const shim = Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${await initOf('orphan')}/status`, 'latin1'))?.[1]);
+  process.kill(shim, 'SIGKILL');
+  const { state } = await fleet.client.call('sandboxShow', { params: { sandbox: 'orphan' }, query: { wait: 'stopped' } });
+  assert.equal(state, 'lost');
+  assert.deepEqual(processesOf(marker), []);
+  assert.equal((await fleet.cli(['sandbox', 'rm', '-f', 'orphan'])).code, 0);
+});
+
 test('a dry run shows what would be joined', async () => {
   const { stdout, code, stderr } = await fleet.cli(['sandbox', 'run', '--dry-run', '--net', 'sandbox:web', '--', 'true']);
   assert.equal(code, 0, stderr);
@@ -248,6 +282,8 @@ test('the doctor’s findings: asked of the host, among its facts, and in constr
   const refused = await constrained('host.facts.features.landlockAbi > 900');
   assert.deepEqual([refused.code, /NOT_PLACED/.test(refused.stderr)], [7, true]);
 });
+
+const statOf = (pid: number): string => readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.[0] ?? '';
 
 function processesOf(marker: string): string[] {
   return processIds().filter((pid) => {
