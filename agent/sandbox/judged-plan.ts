@@ -46,7 +46,11 @@ export async function judgedPlan(
 ): Promise<JudgedPlan> {
   const { native, host, kernel, owner, cgroups, joins } = parts;
   const sources = await (directory === null ? foreseeSources(parts, spec, name) : prepareSources(parts, spec, name, directory));
-  const { spec: allowed, lacks } = fitOrRefuse(sources.spec, { ...kernel, noControllers: cgroups.lacks }, name);
+  const { spec: allowed, lacks } = fitOrRefuse(
+    sources.spec,
+    { ...kernel, noControllers: cgroups.lacks, landlockAbi: native.landlockAbi() },
+    name,
+  );
   const input = { ...sources, spec: allowed, name, idRange, owner, host, kernel };
   if (Object.values(allowed.namespaces).every((choice) => choice.from === 'new')) {
     const plan = compileSandboxPlan({ ...input, joined: nothingJoined });

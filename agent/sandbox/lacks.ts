@@ -13,13 +13,13 @@ import { limitWrites } from '../cgroup/limits.ts';
 import type { ResolvedSpec } from '../image/process.ts';
 import type { KernelFacts } from './kernel-facts.ts';
 
-/** `noControllers`: why sandboxes here cannot be limited by a cgroup controller. */
-export type HostAbilities = KernelFacts & { noControllers: ReadonlyMap<CgroupController, string> };
+/** `noControllers`: why sandboxes here cannot be limited by a cgroup controller. `landlockAbi`: its version, or negative where there is none. */
+export type HostAbilities = KernelFacts & { noControllers: ReadonlyMap<CgroupController, string>; landlockAbi: number };
 
 type Fit = { spec: ResolvedSpec; lacks: Lack[] };
 type Rule = (spec: ResolvedSpec, host: HostAbilities) => Fit;
 
-const rules: readonly Rule[] = [ids, capabilities, rlimits, priority, oomScore, limits];
+const rules: readonly Rule[] = [ids, capabilities, rlimits, priority, oomScore, limits, landlock];
 
 /** The spec as this host can do it, and what it lacks for that. Nothing is lost without a lack that names it. */
 export function fit(spec: ResolvedSpec, host: HostAbilities): Fit {
@@ -133,3 +133,25 @@ const controllerOf: Readonly<Record<keyof Resources, CgroupController>> = {
   ioWeight: 'io',
   io: 'io',
 };
+
+/** The versions that native/shim/ops_landlock.c asks for: before the third a file to be read only could be truncated. */
+const landlockNeeds = { paths: 3, ports: 4 } as const;
+
+function landlock(spec: ResolvedSpec, { landlockAbi }: HostAbilities): Fit {
+  const { readable, writable, bindTcp, connectTcp } = spec.landlock;
+  const has = landlockAbi > 0 ? `version ${landlockAbi}` : 'none';
+  const lack = (what: string, asked: readonly unknown[], needs: number): Lack[] =>
+    asked.length === 0 || landlockAbi >= needs
+      ? []
+      : [{ what: `Landlock rules for ${what}`, asked: asked.join(' ').slice(0, 256), has, reason: `they need version ${needs} of it` }];
+  const ofPorts = [...(bindTcp ?? []).map((port) => `bind ${port}`), ...(connectTcp ?? []).map((port) => `connect ${port}`)];
+  const closed = bindTcp !== undefined || connectTcp !== undefined;
+  const paths = lack('paths', [...readable, ...writable], landlockNeeds.paths);
+  const ports = lack('TCP ports', closed && ofPorts.length === 0 ? ['none'] : ofPorts, landlockNeeds.ports);
+  const kept = {
+    ...(paths.length === 0 ? { readable, writable } : { readable: [], writable: [] }),
+    ...(ports.length > 0 || bindTcp === undefined ? {} : { bindTcp }),
+    ...(ports.length > 0 || connectTcp === undefined ? {} : { connectTcp }),
+  };
+  return { spec: { ...spec, landlock: kept }, lacks: [...paths, ...ports] };
+}

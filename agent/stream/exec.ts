@@ -33,7 +33,7 @@ export async function startExec(
   const spec = resolveProcess(asked, asked.root.type === 'oci' ? await parts.images.useOf(placementId) : null);
   using target = openInit(native, init, name);
   // As its first process was started, with what the host could give of it.
-  const fitted = fit(spec, { ...kernel, noControllers: parts.cgroups.lacks }).spec;
+  const fitted = fit(spec, { ...kernel, noControllers: parts.cgroups.lacks, landlockAbi: native.landlockAbi() }).spec;
   const plan = compileEnterPlan({
     command: exec.command,
     env: { ...spec.env, ...exec.env },

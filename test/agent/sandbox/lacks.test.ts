@@ -16,6 +16,7 @@ import type { SandboxSpecInput } from '#shared/sandbox.ts';
 const hardLimits = Object.fromEntries(rlimitNames.map((name) => [name, name === 'nofile' ? 4096 : 1000])) as KernelFacts['hardLimits'];
 const able: HostAbilities = {
   noControllers: new Map(),
+  landlockAbi: 6,
   privileged: true,
   capabilities: [...capabilityNames],
   capabilityLast: 40,
@@ -54,6 +55,22 @@ const table: Row[] = [
     { rlimits: { nofile: { soft: 2_000_000, hard: 2_000_000 } } },
     able,
     [['rlimit nofile', '2000000', '1000000']],
+  ],
+  ['Landlock', { landlock: { readable: ['/usr'], bindTcp: [80], connectTcp: [] } }, able, []],
+  [
+    'Landlock of an older kernel',
+    { landlock: { readable: ['/usr'], bindTcp: [80] } },
+    { ...able, landlockAbi: 3 },
+    [['Landlock rules for TCP ports', 'bind 80', 'version 3']],
+  ],
+  [
+    'Landlock that is not there',
+    { landlock: { readable: ['/usr'], writable: ['/tmp'], connectTcp: [] } },
+    { ...able, landlockAbi: -95 },
+    [
+      ['Landlock rules for paths', '/usr /tmp', 'none'],
+      ['Landlock rules for TCP ports', 'none', 'none'],
+    ],
   ],
   ['a higher priority', { nice: -1 }, without('CAP_SYS_NICE'), [['nice', '-1', '0']]],
   ['a lower priority', { nice: 19 }, plain, []],
@@ -119,6 +136,12 @@ test('what is left lacks nothing, and nothing changes that no lack names', () =>
     nice: fc.option(fc.integer({ min: -20, max: 19 }), { nil: undefined }),
     oomScoreAdj: fc.option(fc.integer({ min: -1000, max: 1000 }), { nil: undefined }),
     capabilities: fc.record({ add: fc.array(fc.constantFrom(...capabilityNames), { maxLength: 5 }) }),
+    landlock: fc.constantFrom<NonNullable<SandboxSpecInput['landlock']>>(
+      {},
+      { writable: ['/tmp'] },
+      { bindTcp: [] },
+      { readable: ['/usr'], connectTcp: [80] },
+    ),
     user: fc.record({ uid: fc.oneof(fc.integer({ min: 0, max: 65_534 }), fc.constantFrom('root', 'www')) }),
   });
   const host = fc.record({
@@ -130,6 +153,7 @@ test('what is left lacks nothing, and nothing changes that no lack names', () =>
     oomScoreAdj: fc.integer({ min: -1000, max: 1000 }),
     hardLimits: fc.constant(hardLimits),
     noControllers: fc.constant(able.noControllers),
+    landlockAbi: fc.integer({ min: -95, max: 8 }),
   });
   fc.assert(
     fc.property(spec, host, (input, kernel) => {
