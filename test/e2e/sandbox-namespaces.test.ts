@@ -19,20 +19,21 @@ import { leakCheck } from '#test/support/leaks.ts';
 leakCheck();
 let fleet: Fleet;
 let holder: ChildProcess;
+let policyFile: string;
 const mapped = testIdRange(20);
 const here = ['--constraint', 'host.id != ""'];
 
 before(async () => {
   const { root } = temporaryDirectories();
-  const policy = join(root, 'agent.yaml');
+  policyFile = join(root, 'agent.yaml');
   const text = `version: 1
 actions: [exec]
 hostNamespaces: [net, uts, ipc, cgroup, time, user, pid]
 joins: {other: [net, uts, ipc, cgroup, time, user, pid, mnt]}
 idMaps: [{start: ${mapped.start}, count: ${mapped.count}}]
 `;
-  writeFileSync(policy, text, { mode: 0o600 });
-  fleet = fileResources.use(await startFleet({ agentEnv: { NSFLEET_AGENT_POLICY: policy } }));
+  writeFileSync(policyFile, text, { mode: 0o600 });
+  fleet = fileResources.use(await startFleet({ agentEnv: { NSFLEET_AGENT_POLICY: policyFile } }));
   // A process with namespaces of its own that nobody made for a sandbox.
   holder = spawn('unshare', ['--net', '--uts', '--ipc', '--cgroup', 'sleep', '600'], { stdio: 'ignore' });
   fileResources.defer(async () => {
@@ -268,6 +269,22 @@ test('a dry run shows what would be joined', async () => {
   assert.match(stdout, /^ *namespaces +mnt cgroup uts ipc user pid time$/m);
   assert.match(stdout, /^ *joins +net (id|inode) [0-9]+$/m);
   assert.doesNotMatch(stdout, /loopback_up/);
+});
+
+test('a policy that became narrower: what runs stays, and nothing more starts in it', async () => {
+  const started = await fleet.cli(['sandbox', 'run', '-d', '--name', 'before', '--net', 'host', '--', 'sleep', '600']);
+  assert.equal(started.code, 0, started.stderr);
+  assert.equal((await fleet.cli(['sandbox', 'exec', 'before', '--', 'true'])).code, 0);
+  const [agent] = fleet.agents;
+  await agent?.end();
+  writeFileSync(policyFile, 'version: 1\n', { mode: 0o600 });
+  await agent?.start();
+  await fleet.ready();
+  const refused = await fleet.cli(['sandbox', 'exec', 'before', '--', 'true']);
+  assert.deepEqual([refused.code, /POLICY_REFUSED.*net namespace of the host/.test(refused.stderr)], [125, true], refused.stderr);
+  assert.equal((await fleet.client.call('sandboxShow', { params: { sandbox: 'before' } })).state, 'running');
+  assert.equal((await fleet.cli(['sandbox', 'rm', '-f', 'before'])).code, 0);
+  assert.match((await run(['--net', 'host'], 'true')).stderr, /POLICY_REFUSED/);
 });
 
 const processIds = (): string[] => readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));

@@ -1,9 +1,11 @@
 /** The agent of an ordinary user: one mapped id, no pool, an inventory of what that user may see. */
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { SandboxSpec } from '#shared/sandbox.ts';
+import type { SandboxSpecInput } from '#shared/sandbox.ts';
 import { asNobody, nobody } from '#test/support/as-nobody.ts';
 import { desired, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import type { AgentProcess, ControllerSide } from '#test/support/controller-side.ts';
@@ -53,6 +55,8 @@ test('says what it is and what it lacks', async () => {
   const { host: hello } = side.hellos[0]!;
   assert.equal(hello.facts.privileged, false);
   assert.equal(hello.capacity.idRanges, 0);
+  assert.deepEqual(hello.facts.features?.cgroupControllers, []);
+  assert.equal(hello.facts.features?.namespaces.net, true, 'tried as that user');
   assert.ok(hello.facts.missing.some((sentence) => sentence.includes(`uid ${uid}`)));
   await until('the first report', () => side.reports.length > 0);
   const { counts, rows } = side.reports[0]!;
@@ -71,7 +75,7 @@ test('runs a sandbox with its own id as root inside, runs a command in it, and r
   assert.deepEqual(map, [0, uid, 1]);
 
   const stream = side.stream(host);
-  const exec = { command: ['sh', '-c', 'cat /tmp/x; id -u; exit 5'], env: {} };
+  const exec = { command: ['sh', '-c', 'while [ ! -s /tmp/x ]; do sleep 0.01; done; cat /tmp/x; id -u; exit 5'], env: {} };
   const answer = await side.ask(host, { type: 'exec', streamId: stream.id, placementId: placement.placementId, exec });
   assert.equal(answer.error, null, JSON.stringify(answer.error));
   assert.equal(JSON.parse(Buffer.from((await stream.over).payload).toString()).code, 5);
@@ -88,4 +92,52 @@ test('a range of ids is refused: this agent could not map it', async () => {
   assert.equal(status.error?.code, 'ID_RANGE_REFUSED');
   side.do(host, [{ ...placement, generation: 2, wanted: 'removed' }]);
   await side.status(placement.placementId, ({ state }) => state === 'removed');
+});
+
+test('joins namespaces of another sandbox together with the user namespace that owns them, and only so', async () => {
+  const web = { ...desired(['sleep', '60'], { idRange: null }), name: 'web' };
+  side.do(host, [web]);
+  const first = await side.status(web.placementId, ({ state }) => state !== 'placed');
+  assert.equal(first.state, 'running', JSON.stringify(first.error));
+  const ofWeb = { from: 'sandbox', name: 'web' } as const;
+  const start = async (given: Partial<SandboxSpecInput>) => {
+    const spec = SandboxSpec.parse({ command: ['sleep', '60'], ...given });
+    const placement = { ...desired(['sleep', '60'], { idRange: null }), name: 'joiner', spec };
+    side.do(host, [placement]);
+    const status = await side.status(placement.placementId, ({ state }) => state !== 'placed');
+    return { placement, status };
+  };
+  const { placement, status } = await start({ namespaces: { user: ofWeb, net: ofWeb, ipc: ofWeb, pid: ofWeb } });
+  assert.equal(status.state, 'running', JSON.stringify(status.error));
+  const keyOf = ({ namespaces }: typeof status, type: string) => namespaces.find((namespace) => namespace.type === type)?.key;
+  for (const type of ['user', 'net', 'ipc', 'pid']) assert.equal(keyOf(status, type), keyOf(first, type), type);
+  for (const type of ['mnt', 'uts', 'cgroup', 'time']) assert.notEqual(keyOf(status, type), keyOf(first, type), type);
+  const stream = side.stream(host);
+  const exec = { command: ['readlink', '/proc/self/ns/net'], env: {} };
+  const answer = await side.ask(host, { type: 'exec', streamId: stream.id, placementId: placement.placementId, exec });
+  assert.equal(answer.error, null, JSON.stringify(answer.error));
+  await stream.over;
+  assert.equal(stream.text('stdout').trim(), readlinkSync(`/proc/${first.commandPid}/ns/net`));
+
+  const map = [{ inside: 0, outside: 200_000, count: 10 }];
+  const shared = { from: 'host' } as const;
+  const refused: [Partial<SandboxSpecInput>, string, RegExp][] = [
+    [{ namespaces: { net: ofWeb } }, 'JOIN_REFUSED', /can join it only together with that one/],
+    [{ namespaces: { net: shared } }, 'POLICY_REFUSED', /net namespace of the host/],
+    [{ idMaps: { uid: map, gid: map } }, 'ID_RANGE_REFUSED', /maps one id only/],
+  ];
+  const ended = [placement];
+  for (const [given, code, words] of refused) {
+    const one = await start(given);
+    assert.deepEqual(
+      [one.status.state, one.status.error?.code, words.test(one.status.error?.reason ?? '')],
+      ['failed', code, true],
+      one.status.error?.reason,
+    );
+    ended.push(one.placement);
+  }
+  for (const one of [...ended, web]) {
+    side.do(host, [{ ...one, generation: 2, wanted: 'removed' }]);
+    await side.status(one.placementId, ({ state }) => state === 'removed');
+  }
 });
