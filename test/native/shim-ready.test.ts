@@ -137,6 +137,26 @@ test('an agent that died before its plan was taken had none made', async () => {
   assert.deepEqual(readdirSync(state), []);
 });
 
+test('who the command is and what it may use is its plan’s to say, as late as that comes', async () => {
+  const script = `id -u; id -g; id -G; echo $HOME $USER $SHELL; umask; ulimit -n; ulimit -Hn; ulimit -c; cut -d' ' -f19 /proc/self/stat
+    cat /proc/self/oom_score_adj; echo x > /dev/stdout`;
+  const plan = shellPlan(script, {
+    user: { uid: 'nobody', gid: 'tty', groups: [7, 'nogroup'] },
+    umask: '077',
+    rlimits: { nofile: { soft: 50, hard: 60 }, core: { soft: 1024, hard: 2048 } },
+    nice: 4,
+    oomScoreAdj: 17,
+  });
+  const state = stateDirectory(dirs.root);
+  const shim = await waiting();
+  shim.give(plan, state);
+  await shim.ended();
+  assert.match(shim.lines.at(-1) ?? '', /^exit 0 0$/, shim.lines.join('; '));
+  const expected = '65534\n5\n5 7 65534\n/ nobody /usr/sbin/nologin\n0077\n50\n60\n2\n4\n17\nx\n';
+  assert.equal(readLog(state, 'stdout.log'), expected);
+  assert.equal((await runToEnd(shims, plan, dirs.root)).stdout, expected, 'as by a new one');
+});
+
 test('a plan that it cannot do is refused before anything is done', async () => {
   const plan = shellPlan('true');
   const withoutLo = { ...plan, operations: plan.operations.filter(({ op }) => op !== 'loopback_up') };
@@ -145,6 +165,7 @@ test('a plan that it cannot do is refused before anything is done', async () => 
   const cases = [
     [{ ...plan, namespaces: namespaceTypes.filter((type) => type !== 'net') }, `failed ${EINVAL} -1 ready namespaces`],
     [withCaps, `failed ${EINVAL} -1 ready capabilities are dropped`],
+    [shellPlan('true', { capabilities: { add: ['CAP_NET_RAW'] } }), `failed ${EINVAL} -1 ready capabilities are dropped`],
     [withoutLo, `failed ${EINVAL} -1 ready lo is up`],
     [inside, `failed ${EINVAL} 0 tree not in a ready sandbox`],
     [new Uint8Array([1, 2, 3, 4]), `failed ${EBADMSG} -1 plan decode`],

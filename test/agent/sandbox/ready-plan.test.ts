@@ -67,6 +67,9 @@ test('a directory’s plan may follow without it; other namespaces, a plain user
   assert.ok(canFollow(directory, first));
   const plan = planOf({});
   assert.ok(!canFollow(planOf({}, false), first));
+  assert.ok(!canFollow(planOf({ capabilities: { add: ['CAP_NET_RAW'] } }), first));
+  const late = { user: { uid: 'nobody', groups: [7] }, nice: 3, oomScoreAdj: 5, umask: '077', rlimits: { nofile: { soft: 1, hard: 2 } } };
+  assert.ok(canFollow(planOf(late), first));
   assert.ok(!canFollow({ ...plan, namespaces: plan.namespaces.filter((type) => type !== 'net') }, first));
   assert.ok(!canFollow({ ...plan, kind: 'enter' }, first));
   for (const op of ['sysctl', 'loopback_up', 'drop_capabilities', 'propagation'])
