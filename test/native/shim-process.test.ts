@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
+import { resolveProcess } from '#agent/image/process.ts';
 import { parseLimits, readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { capabilitiesOf } from '#shared/capability.ts';
 import type { Plan } from '#shared/plan.ts';
@@ -237,7 +238,7 @@ test('capabilities: none by default, else exactly those in the sets where they h
     const { init, command } = await pidsOf(run);
     check(readFileSync(`/proc/${command}/status`, 'utf8'), 'first');
     using target = shims.native.openProcess(init, shims.native.processStart(init));
-    const parsed = SandboxSpec.parse({ command: ['true'], ...spec });
+    const parsed = resolveProcess(SandboxSpec.parse({ command: ['true'], ...spec }), null);
     const entered = shims.enter(enterPlanOf(['sh', '-c', sets], { spec: parsed, user: parsed.user }), target.pidfd);
     check((await entered.output).stdout, 'entered');
     await entered.ended();
