@@ -20,6 +20,7 @@ import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { readKernelFacts } from '#agent/sandbox/kernel-facts.ts';
 import { compileEnterPlan, compileSandboxPlan } from '#agent/sandbox/plan.ts';
+import { readCalled } from '#agent/sandbox/seccomp/called.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
 import { buildNative } from '#native/build.mjs';
 import { encodePlan } from '#native/plan-wire.ts';
@@ -113,6 +114,20 @@ test('runs with one mapped id, as root inside and as itself outside', async () =
   run.send('kill');
   assert.equal(await run.line('exit'), 'exit -1 9');
   await run.ended();
+});
+
+test('is bound by a filter as any other, and by Landlock; one that only writes down hears its calls too', async () => {
+  const landlock = { readable: ['/usr', '/etc'], writable: ['/tmp', '/proc'] };
+  const status = startRun(
+    planOf({ command: ['sh', '-c', 'grep ^Seccomp: /proc/self/status; (: > /dev/shm/x) && ls /var 2>&1; unshare -n true'], landlock }),
+  );
+  await status.ended();
+  assert.equal(readLog(status.state, 'stdout.log'), "Seccomp:\t2\nls: cannot open directory '/var': Permission denied\n");
+  assert.match(readLog(status.state, 'stderr.log'), /unshare failed: Operation not permitted/);
+  const logged = startRun(planOf({ command: ['perl', '-e', 'syscall(425, 1, 0); print "on"'], seccomp: { profile: 'log' } }));
+  await logged.ended();
+  assert.equal(readLog(logged.state, 'stdout.log'), 'on');
+  assert.deepEqual((await readCalled(logged.state, 'log', 'plain')).refused.strict, ['io_uring_setup']);
 });
 
 test('a second id is refused with the step', async () => {
