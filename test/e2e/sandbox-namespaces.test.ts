@@ -7,6 +7,7 @@ import { existsSync, readFileSync, readdirSync, readlinkSync, writeFileSync } fr
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { loadNative } from '#native/binding.ts';
+import { exitCodes } from '#shared/errors.ts';
 import { namespaceTypes } from '#shared/namespace.ts';
 import type { NamespaceType } from '#shared/namespace.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
@@ -279,8 +280,10 @@ test('a policy that became narrower: what runs stays, and nothing more starts in
   await agent?.end();
   writeFileSync(policyFile, 'version: 1\n', { mode: 0o600 });
   await agent?.start();
-  await fleet.ready();
-  const refused = await fleet.cli(['sandbox', 'exec', 'before', '--', 'true']);
+  const exec = () => fleet.cli(['sandbox', 'exec', 'before', '--', 'true']);
+  let refused = await exec();
+  // Until it listens again.
+  for (let tries = 0; refused.code === exitCodes.unreachable && tries < 20; tries++) refused = await exec();
   assert.deepEqual([refused.code, /POLICY_REFUSED.*net namespace of the host/.test(refused.stderr)], [125, true], refused.stderr);
   assert.equal((await fleet.client.call('sandboxShow', { params: { sandbox: 'before' } })).state, 'running');
   assert.equal((await fleet.cli(['sandbox', 'rm', '-f', 'before'])).code, 0);
