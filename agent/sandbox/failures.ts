@@ -7,6 +7,9 @@ import type { ShimFailure } from './shim-link.ts';
 
 /** Steps that find, check or mount the root of the user's own directory. */
 const rootSteps = new Set(['tree', 'lower', 'overlay']);
+/** What is made inside a root of the user's own has no place there: a dangling symlink, a directory in place of a file. */
+const placeSteps = new Set(['mkdir', 'file', 'tmpfs', 'attach']);
+const placeErrors = new Set(['ENOENT', 'EISDIR']);
 /** A path inside the root is not what it must be, or leads out of it. */
 const rootErrors = new Set(['ELOOP', 'ENOTDIR', 'EXDEV']);
 const namespaceErrors = new Set(['EPERM', 'EACCES', 'ENOSPC', 'EUSERS', 'EINVAL', 'ENOSYS']);
@@ -62,6 +65,7 @@ function codeOf(
   if (step === 'clone3' && namespaceErrors.has(errname)) return 'NAMESPACES_UNAVAILABLE';
   if ((step === 'uid_map' || step === 'gid_map' || step === 'setgroups') && errname === 'EPERM') return 'NAMESPACES_UNAVAILABLE';
   if (op >= 0 && volumePaths?.has(detail) === true) return 'VOLUME_REFUSED';
+  if (rootIsDirectory && op >= 0 && placeSteps.has(step) && placeErrors.has(errname)) return 'ROOT_REFUSED';
   if (rootIsDirectory && (rootSteps.has(step) || (op >= 0 && rootErrors.has(errname)))) return 'ROOT_REFUSED';
   return fallback;
 }
