@@ -1,7 +1,7 @@
 /** `nsfleet ns leaks`. */
-import { NsfleetError } from '#shared/errors.ts';
 import { LeakRule } from '#shared/resources.ts';
 import type { Leak } from '#shared/resources.ts';
+import { choiceOption } from '../choice.ts';
 import { connect } from '../connection.ts';
 import { printJson } from '../output/json.ts';
 import { raw, shown } from '../output/raw.ts';
@@ -16,7 +16,7 @@ export type LeakOptions = { rule?: string; host?: string; all?: boolean; filter?
 /** Prints what leaks or drifts, newest first, and below each why, and who pins it. */
 export async function listLeaks(session: Session, options: LeakOptions): Promise<number> {
   const { host, filter } = options;
-  const rule = options.rule === undefined ? undefined : readRule(options.rule);
+  const rule = options.rule === undefined ? undefined : choiceOption('--rule', options.rule, LeakRule.options);
   const all = options.all === true ? 'true' : 'false';
   const { client } = connect(session);
   const leaks = await allPages(async (cursor) => {
@@ -48,15 +48,4 @@ function columns(leaks: readonly Leak[], now: Date): Column<Leak>[] {
     { name: 'NS', align: 'right', cell: ({ namespace }) => namespace?.inode ?? null },
     ...(leaks.some(({ clearedAt }) => clearedAt !== null) ? [{ name: 'CLEARED', cell: ({ clearedAt }: Leak) => clearedAt ?? 'no' }] : []),
   ];
-}
-
-function readRule(text: string): LeakRule {
-  const parsed = LeakRule.safeParse(text);
-  if (parsed.success) return parsed.data;
-  throw new NsfleetError('USAGE', {
-    attempted: 'list leaks by rule',
-    target: text,
-    reason: 'there is no such rule',
-    remedy: `choose from ${LeakRule.options.join(', ')}`,
-  });
 }

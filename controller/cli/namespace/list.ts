@@ -1,8 +1,9 @@
 /** `nsfleet ns ls`. */
 import type { Client, Reply } from '#shared/client.ts';
-import { NsfleetError } from '#shared/errors.ts';
-import { NamespaceType, namespaceTypes } from '#shared/namespace.ts';
+import { namespaceTypes } from '#shared/namespace.ts';
+import type { NamespaceType } from '#shared/namespace.ts';
 import type { Namespace } from '#shared/resources.ts';
+import { choiceOption } from '../choice.ts';
 import { connect } from '../connection.ts';
 import { printable } from '#shared/escape.ts';
 import { usage } from '../failure.ts';
@@ -78,8 +79,7 @@ function readOptions(session: Session, options: NamespaceListOptions): Choice {
   const { tree, columns, output = columns } = options;
   chooseColumns([], output, now);
   const at = options.at === undefined ? undefined : momentOption('--at', options.at, now);
-  const relation = tree === undefined ? null : treeRelations.find((name) => name === (tree === true ? 'owner' : tree));
-  if (relation === undefined) throw usage(path, `--tree ${tree}: choose from ${treeRelations.join(', ')}`);
+  const relation = tree === undefined ? null : choiceOption('--tree', tree === true ? 'owner' : tree, treeRelations);
   const pid = options.pid === undefined ? null : readPid(options.pid, options.host);
   if (at !== undefined) {
     const conflict = {
@@ -141,14 +141,7 @@ export function readTypes(given: readonly string[] | undefined): (NamespaceType 
 
 /** One type. Throws USAGE. */
 export function readType(text: string): NamespaceType {
-  const parsed = NamespaceType.safeParse(text);
-  if (parsed.success) return parsed.data;
-  throw new NsfleetError('USAGE', {
-    attempted: 'list namespaces of type',
-    target: text,
-    reason: 'there is no such type',
-    remedy: `choose from ${namespaceTypes.join(', ')}`,
-  });
+  return choiceOption('--type', text, namespaceTypes);
 }
 
 function flag(value: boolean | undefined): 'true' | 'false' {

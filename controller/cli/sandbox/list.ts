@@ -2,7 +2,8 @@
 import { NsfleetError, issuesText } from '#shared/errors.ts';
 import { LabelKey } from '#shared/host.ts';
 import type { Sandbox } from '#shared/resources.ts';
-import { SandboxState, isEnded, sandboxStates } from '#shared/sandbox.ts';
+import { isEnded, sandboxStates } from '#shared/sandbox.ts';
+import { choiceOption } from '../choice.ts';
 import { connect } from '../connection.ts';
 import { commandText, labelsText } from '../output/block.ts';
 import { stateColor } from '../output/color.ts';
@@ -23,7 +24,7 @@ const idDigits = 12;
 
 /** Prints sandboxes, newest first. */
 export async function listSandboxes(session: Session, options: SandboxListOptions): Promise<number> {
-  const state = readState(options.state);
+  const state = options.state === undefined ? undefined : choiceOption('--state', options.state, sandboxStates);
   const all = options.all === true || (state !== undefined && isEnded(state));
   const [label, ...moreLabels] = (options.label ?? []).map(readLabel);
   const { client } = connect(session);
@@ -76,16 +77,4 @@ function readLabel(text: string): string {
   const parsed = LabelKey.safeParse(text.split('=', 1)[0]);
   if (parsed.success) return text;
   throw new NsfleetError('USAGE', { attempted: 'list sandboxes with label', target: text, reason: issuesText(parsed.error.issues) });
-}
-
-function readState(text: string | undefined): SandboxState | undefined {
-  if (text === undefined) return undefined;
-  const parsed = SandboxState.safeParse(text);
-  if (parsed.success) return parsed.data;
-  throw new NsfleetError('USAGE', {
-    attempted: 'list sandboxes in state',
-    target: text,
-    reason: 'there is no such state',
-    remedy: `choose from ${sandboxStates.join(', ')}`,
-  });
 }
