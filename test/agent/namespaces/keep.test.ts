@@ -4,46 +4,23 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { findKept } from '#agent/namespaces/kept-files.ts';
 import { keepExisting, keepNew } from '#agent/namespaces/keep.ts';
-import type { KeepParts } from '#agent/namespaces/keep.ts';
 import { takeSteps } from '#agent/namespaces/reap.ts';
 import { unkeep } from '#agent/namespaces/unkeep.ts';
-import { createTurns } from '#agent/sandbox/turns.ts';
-import { buildModel } from '#agent/inventory/model.ts';
-import type { Model } from '#agent/inventory/model.ts';
 import { openNamespace } from '#agent/namespaces/open-namespace.ts';
-import { loadNative } from '#native/binding.ts';
 import type { KeptType } from '#shared/act.ts';
 import { refusedWith } from '#test/controller/store/fixture.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { leakCheck } from '#test/support/leaks.ts';
+import { keepTools } from './keep-parts.ts';
 
 leakCheck();
 const dirs = temporaryDirectories();
-const native = loadNative();
-const program = native.sealProgram(fileURLToPath(new URL('../../../native/build/nsfleet-shim', import.meta.url)));
-after(() => program.close());
+const { native, parts, scan } = keepTools(dirs);
 const isRoot = process.geteuid?.() === 0 ? false : 'needs root';
-
-let count = 0;
-function parts(): KeepParts {
-  const base = join(dirs.root, `kept-${count++}`);
-  mkdirSync(base);
-  return {
-    runner: { native, program },
-    directories: { netns: join(base, 'netns'), others: join(base, 'ns') },
-    generationOf: () => 0,
-    turns: createTurns(1),
-  };
-}
-
-async function scan(): Promise<Model> {
-  return buildModel(await native.scan(), new Map(), () => '', 0).model;
-}
 
 test('every type that can be kept is kept, without a process, and goes again without a trace', { skip: isRoot }, async () => {
   const given = parts();

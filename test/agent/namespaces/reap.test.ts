@@ -2,39 +2,16 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { after, test } from 'node:test';
-import { buildModel } from '#agent/inventory/model.ts';
-import type { Model } from '#agent/inventory/model.ts';
-import type { KeepParts } from '#agent/namespaces/keep.ts';
+import { test } from 'node:test';
 import { takeSteps } from '#agent/namespaces/reap.ts';
-import { createTurns } from '#agent/sandbox/turns.ts';
-import { loadNative } from '#native/binding.ts';
 import { noFuse, slowFuse } from '#test/native/fixture.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { leakCheck } from '#test/support/leaks.ts';
+import { keepTools } from './keep-parts.ts';
 
 leakCheck();
 const dirs = temporaryDirectories();
-const native = loadNative();
-const program = native.sealProgram(fileURLToPath(new URL('../../../native/build/nsfleet-shim', import.meta.url)));
-after(() => program.close());
-
-let count = 0;
-function parts(): KeepParts {
-  const base = join(dirs.root, `kept-${count++}`);
-  mkdirSync(base);
-  return {
-    runner: { native, program },
-    directories: { netns: join(base, 'netns'), others: join(base, 'ns') },
-    generationOf: () => 0,
-    turns: createTurns(1),
-  };
-}
-
-async function scan(): Promise<Model> {
-  return buildModel(await native.scan(), new Map(), () => '', 0).model;
-}
+const { native, parts, scan } = keepTools(dirs);
 
 test('what a file system holds that never answers is refused with a code of its own', { skip: noFuse }, async () => {
   mkdirSync(join(dirs.root, 'fuse'));

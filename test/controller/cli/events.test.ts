@@ -1,29 +1,18 @@
 /** Events, a host's timeline and a namespace's history in front of a scripted fleet. */
 import assert from 'node:assert/strict';
-import { before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import type { Event } from '#shared/resources.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { eventFixture, namespaceFixture, seen } from './fixtures.ts';
-import { startFleet } from './fleet.ts';
-import type { Fleet } from './fleet.ts';
-import { cli, cliProcess } from './run.ts';
+import { fileFleet } from './fleet.ts';
+import { cliProcess } from './run.ts';
 
 leakCheck();
 const dirs = temporaryDirectories();
-let fleet: Fleet;
-before(async () => {
-  fleet = fileResources.use(await startFleet(dirs));
-});
-beforeEach(() => {
-  fleet.asked.length = 0;
-  fleet.events.length = 0;
-  fleet.followed.length = 0;
-});
-const run = (...argv: string[]) => cli(dirs.env, ...argv);
+const { fleet, run, asked } = fileFleet(dirs);
 const lines = (text: string) => text.split('\n').slice(0, -1);
-const asked = (name: string) => fleet.asked.filter((request) => request.name === name).map(({ query }) => query as Record<string, unknown>);
 
 test('events in words: of each type what happened', async () => {
   const { detail } = eventFixture({});

@@ -4,6 +4,7 @@
  */
 import type { DoctorReport } from '#shared/doctor.ts';
 import type { AddressInfo, Socket } from 'node:net';
+import { before, beforeEach } from 'node:test';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { tokenChecker } from '#controller/api-token.ts';
@@ -16,9 +17,11 @@ import { createLog } from '#shared/log.ts';
 import type { Event, FleetStatus, Host, Namespace } from '#shared/resources.ts';
 import type { FollowRequest } from '#shared/sockets.ts';
 import type { TestDirectories } from '#test/support/dirs.ts';
+import { fileResources } from '#test/support/file-scope.ts';
 import { bootId, hostFixture, namespaceFixture } from './fixtures.ts';
 import { createLocalSandboxes } from './local-sandboxes.ts';
 import type { LocalSandboxes } from './local-sandboxes.ts';
+import { cli } from './run.ts';
 
 const token = 'nsft_test-token-of-the-cli-tests';
 
@@ -188,6 +191,29 @@ function statusFixture(): FleetStatus {
     hosts: { ready: 1, unknown: 0 },
     namespaces: { mnt: 1, cgroup: 1, uts: 1, ipc: 1, user: 1, pid: 1, net: 1, time: 1 },
     sandboxes: { running: 2, removed: 7 },
+  };
+}
+
+export type FileFleet = {
+  /** There while tests run, and for each as if new. */
+  fleet: Fleet;
+  run: (...argv: string[]) => ReturnType<typeof cli>;
+  /** Queries of the requests of that name. */
+  asked: (name: string) => Record<string, unknown>[];
+};
+
+/** A fleet for all tests of a file, and the CLI in front of it. */
+export function fileFleet(dirs: TestDirectories): FileFleet {
+  const fleet = {} as Fleet;
+  before(async () => void Object.assign(fleet, fileResources.use(await startFleet(dirs))));
+  beforeEach(() => {
+    for (const list of [fleet.asked, fleet.events, fleet.followed]) list.length = 0;
+    for (const name of Object.keys(fleet.answers)) delete fleet.answers[name as keyof Answers];
+  });
+  return {
+    fleet,
+    run: (...argv) => cli(dirs.env, ...argv),
+    asked: (name) => fleet.asked.filter((request) => request.name === name).map(({ query }) => query as Record<string, unknown>),
   };
 }
 

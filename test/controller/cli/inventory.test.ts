@@ -1,29 +1,17 @@
 /** The inventory's commands in front of a scripted fleet: what is asked of the API, and what people see. */
 import assert from 'node:assert/strict';
-import { before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Holder, NamespaceDetail } from '#shared/resources.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
-import { fileResources } from '#test/support/file-scope.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { hostFixture, namespaceFixture, seen } from './fixtures.ts';
-import { startFleet } from './fleet.ts';
-import type { Fleet } from './fleet.ts';
-import { cli } from './run.ts';
+import { fileFleet } from './fleet.ts';
 
 leakCheck();
 const dirs = temporaryDirectories();
-let fleet: Fleet;
-before(async () => {
-  fleet = fileResources.use(await startFleet(dirs));
-});
-beforeEach(() => {
-  fleet.asked.length = 0;
-  for (const name of Object.keys(fleet.answers)) delete fleet.answers[name as keyof typeof fleet.answers];
-});
-const run = (...argv: string[]) => cli(dirs.env, ...argv);
+const { fleet, run, asked } = fileFleet(dirs);
 const lines = (text: string) => text.split('\n').slice(0, -1);
-const asked = (name: string) => fleet.asked.filter((request) => request.name === name).map(({ query }) => query as Record<string, unknown>);
 
 const unset = {
   start: null,
