@@ -4,19 +4,19 @@ import type { WebSocket } from 'ws';
 import { FollowRequest, followClosed, sockets } from '#shared/sockets.ts';
 import type { FollowEnd } from '#shared/sockets.ts';
 import { deadline } from '#shared/async.ts';
-import { NsfleetError, issuesText } from '#shared/errors.ts';
+import { NsfleetError } from '#shared/errors.ts';
 import type { Event } from '#shared/resources.ts';
 import type { Follow } from '../event-feed.ts';
 import type { Metrics } from '../metrics.ts';
 import { tokenOf } from './auth.ts';
 import { toNsfleetError } from './failure.ts';
+import { firstMessageMs, noFirst, readFirst } from './first-message.ts';
 import { refusePlainHttp } from './streams.ts';
 
 /** Each costs a page of events in memory, and a query when something happens. */
 const followersMax = 500;
 /** With one token: whoever has it cannot keep out those with another. */
 const perTokenMax = 100;
-const firstMessageMs = 10_000;
 /** A client that takes nothing for so long does not keep up. */
 const takesMs = 30_000;
 /** A client that is gone without a word is found out after two of these. */
@@ -97,20 +97,13 @@ async function serve(socket: WebSocket, follow: Follow, over: AbortSignal, progr
 
 async function firstMessage(socket: WebSocket, over: AbortSignal): Promise<FollowRequest> {
   const { promise, resolve, reject } = Promise.withResolvers<FollowRequest>();
-  const refuse = (reason: string) => reject(new NsfleetError('INVALID_INPUT', { attempted: 'read', target: 'the first message', reason }));
-  const timer = setTimeout(() => refuse(`it did not come within ${firstMessageMs / 1000} s`), firstMessageMs);
+  const timer = setTimeout(() => reject(noFirst()), firstMessageMs);
   const onAbort = () => reject(over.reason as Error);
   over.addEventListener('abort', onAbort, { once: true });
   socket.once('message', (data: Buffer, isBinary: boolean) => {
-    if (isBinary) return refuse('it is binary');
-    let value: unknown;
-    try {
-      value = JSON.parse(data.toString('utf8'));
-    } catch {
-      return refuse('it is not JSON');
-    }
-    const parsed = FollowRequest.safeParse(value);
-    return parsed.success ? resolve(parsed.data) : refuse(issuesText(parsed.error.issues).slice(0, 2000));
+    const read = readFirst(FollowRequest, data, isBinary);
+    if (read instanceof NsfleetError) reject(read);
+    else resolve(read.value);
   });
   try {
     return await promise;

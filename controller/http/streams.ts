@@ -3,19 +3,19 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import { HostExecRequest, sockets } from '#shared/sockets.ts';
-import { NsfleetError, issuesText } from '#shared/errors.ts';
+import { NsfleetError } from '#shared/errors.ts';
 import { ExecRequest } from '#shared/messages.ts';
 import type { AgentStream, StreamEvents } from '../agent-stream.ts';
 import type { Metrics } from '../metrics.ts';
 import type { StreamOpener } from '../sandbox/streams.ts';
 import { createBridge } from './bridge.ts';
 import { toNsfleetError } from './failure.ts';
+import { firstMessageMs, noFirst, readFirst } from './first-message.ts';
 
 const LogsRequest = z.strictObject({ follow: z.boolean() });
 
 /** Each costs up to half a MiB of buffers when both ends are slow. */
 const streamsMax = 1000;
-const firstMessageMs = 10_000;
 
 export function addStreams(app: FastifyInstance, opener: StreamOpener, metrics: Metrics, ending: AbortSignal): void {
   let open = 0;
@@ -74,33 +74,21 @@ function serve<T>(
     ending.removeEventListener('abort', onEnding);
     onEnd();
   });
-  const timer = setTimeout(() => bridge.fail(badFirst(`it did not come within ${firstMessageMs / 1000} s`)), firstMessageMs);
+  const timer = setTimeout(() => bridge.fail(noFirst()), firstMessageMs);
   ending.addEventListener('abort', onEnding, { once: true });
   let first = true;
   socket.on('message', (data: Buffer, isBinary: boolean) => {
-    if (!first) return isBinary ? bridge.onMessage(data) : bridge.fail(badFirst('only the first message is text'));
+    if (!first) return isBinary ? bridge.onMessage(data) : bridge.fail(moreText());
     first = false;
     clearTimeout(timer);
-    if (isBinary) return bridge.fail(badFirst('it is binary'));
-    const parsed = parseFirst(model, data);
+    const parsed = readFirst(model, data, isBinary);
     if (parsed instanceof NsfleetError) return bridge.fail(parsed);
     start(parsed.value, bridge.events).then(bridge.attach, (error: unknown) => bridge.fail(toNsfleetError(error, request)));
   });
 }
 
-function parseFirst<T>(model: z.ZodType<T>, data: Buffer): { value: T } | NsfleetError {
-  let value: unknown;
-  try {
-    value = JSON.parse(data.toString('utf8'));
-  } catch {
-    return badFirst('it is not JSON');
-  }
-  const parsed = model.safeParse(value);
-  return parsed.success ? { value: parsed.data } : badFirst(issuesText(parsed.error.issues).slice(0, 2000));
-}
-
-function badFirst(reason: string): NsfleetError {
-  return new NsfleetError('INVALID_INPUT', { attempted: 'read', target: 'the first message of the stream', reason });
+function moreText(): NsfleetError {
+  return new NsfleetError('INVALID_INPUT', { attempted: 'read', target: 'the stream', reason: 'only the first message is text' });
 }
 
 function tooMany(): NsfleetError {
