@@ -180,3 +180,27 @@ test('no command is the host’s root, whatever plan or name leads there: neithe
   run.send('kill');
   await run.ended();
 });
+
+test('in the host’s own mount namespace: nothing is mounted there', async () => {
+  const everything = { mnt: { from: 'host' }, user: { from: 'host' }, pid: { from: 'host' } } as const;
+  const spec = SandboxSpec.parse({
+    command: ['sh', '-c', 'id -u; readlink /proc/self/ns/mnt /proc/self/ns/pid; hostname; grep NoNewPrivs /proc/self/status'],
+    namespaces: everything,
+    user: { uid: 12_345, gid: 12_345 },
+  });
+  const input = { ...sourcesOf(spec), name: 'tested', idRange: testIdRange(2), owner, host: readHostRootFacts(), kernel };
+  // Of these only: other tests mount elsewhere at the same time.
+  const ours = /^(\/|\/(proc|dev|sys|tmp|run|usr|etc)(\/(pts|shm|mqueue|null|tty|sys|kcore))?)$/;
+  const mountPoints = () =>
+    readFileSync('/proc/self/mountinfo', 'latin1')
+      .split('\n')
+      .map((line) => line.split(' ')[4] ?? '')
+      .filter((path) => ours.test(path));
+  const mounts = mountPoints();
+  const state = stateDirectory(dirs.root);
+  const run = shims.run(compileSandboxPlan(input), state);
+  assert.equal((await run.ended()).code, 0, run.lines.join());
+  const own = (type: string): string => readlinkSync(`/proc/self/ns/${type}`);
+  assert.equal(readLog(state, 'stdout.log'), `12345\n${own('mnt')}\n${own('pid')}\ntested\nNoNewPrivs:\t1\n`);
+  assert.deepEqual(mountPoints(), mounts);
+});
