@@ -1,6 +1,7 @@
 /** From limits to the writes that set them, as cgroup v2 wants them. Pure: `--dry-run` shows exactly what would be written. */
 import type { CgroupController, IoLimit, LimitWrite, Resources } from '#shared/cgroup.ts';
 import { NsfleetError } from '#shared/errors.ts';
+import type { Lack } from '#shared/lack.ts';
 
 const periodUs = 100_000;
 /** The kernel refuses a quota below a millisecond. */
@@ -48,9 +49,18 @@ export function limitWrites(after: Resources, before: Resources = {}): LimitWrit
   return writes;
 }
 
+/** What is to be written while it runs. What it was allowed to go without when it was made stays as it is. */
+export function limitChanges(after: Resources, { resources, lacks }: { resources: Resources; lacks: readonly Lack[] }): LimitWrite[] {
+  const without = new Set(lacks.map(({ what }) => what));
+  return limitWrites(after, resources).filter(({ controller }) => !without.has(lackOf(controller)));
+}
+
+/** As a sandbox's status names it. */
+export const lackOf = (controller: CgroupController): string => `limits of ${controller}`;
+
 /** LIMITS_UNAVAILABLE with everything that is missing, where a limit needs a controller that sandboxes cannot have here. */
-export function requireControllers(lacks: ReadonlyMap<CgroupController, string>, resources: Resources, target: string): void {
-  const missing = [...new Set(limitWrites(resources).map(({ controller }) => controller))].filter((controller) => lacks.has(controller));
+export function requireControllers(lacks: ReadonlyMap<CgroupController, string>, writes: readonly LimitWrite[], target: string): void {
+  const missing = [...new Set(writes.map(({ controller }) => controller))].filter((controller) => lacks.has(controller));
   if (missing.length === 0) return;
   const reasons = [...new Set(missing.map((controller) => lacks.get(controller)))];
   const reason = `no limits of ${missing.join(', ')} on this host: ${reasons.join('; ')}`;

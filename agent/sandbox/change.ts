@@ -2,7 +2,7 @@
 import type { LimitWrite, Resources } from '#shared/cgroup.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Cgroups } from '../cgroup/hierarchy.ts';
-import { limitWrites, noCgroupOf, requireControllers } from '../cgroup/limits.ts';
+import { limitChanges, noCgroupOf, requireControllers } from '../cgroup/limits.ts';
 import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
 import type { Placement } from './placement.ts';
 
@@ -21,7 +21,7 @@ export function cgroupOf(cgroups: Cgroups, { record }: Placement): SandboxCgroup
 export function previewLimits(cgroups: Cgroups, placement: Placement, resources: Resources | null): { writes: LimitWrite[] } {
   cgroupOf(cgroups, placement);
   if (resources === null) return { writes: [] };
-  const writes = limitWrites(resources, placement.record.resources);
-  requireControllers(cgroups.lacks, resources, placement.record.desired.name);
+  const writes = limitChanges(resources, placement.record);
+  requireControllers(cgroups.lacks, writes, placement.record.desired.name);
   return { writes };
 }

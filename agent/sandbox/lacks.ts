@@ -9,7 +9,7 @@ import { lackText } from '#shared/lack.ts';
 import type { Lack } from '#shared/lack.ts';
 import { exceeds, rlimitNames } from '#shared/process.ts';
 import type { Account, RlimitName, RlimitValue } from '#shared/process.ts';
-import { limitWrites } from '../cgroup/limits.ts';
+import { lackOf, limitWrites } from '../cgroup/limits.ts';
 import type { ResolvedSpec } from '../image/process.ts';
 import type { KernelFacts } from './kernel-facts.ts';
 
@@ -111,7 +111,7 @@ function limits(spec: ResolvedSpec, { noControllers }: HostAbilities): Fit {
   const lacks = [...without].map((controller): Lack => {
     const asked = lacking.filter((write) => write.controller === controller).map(({ file, value }) => `${file} ${value}`);
     return {
-      what: `limits of ${controller}`,
+      what: lackOf(controller),
       asked: asked.join(', ').slice(0, 256),
       has: 'none',
       reason: (noControllers.get(controller) ?? '').slice(0, 512),

@@ -5,7 +5,7 @@
 import { isEnded } from '#shared/sandbox.ts';
 import type { ExitStatus } from '#shared/sandbox.ts';
 import type { SignalName } from '#shared/signal.ts';
-import { limitWrites } from '../cgroup/limits.ts';
+import { limitChanges } from '../cgroup/limits.ts';
 import type { PlacementRecord } from './record.ts';
 
 /** What is known beside the record. */
@@ -73,9 +73,9 @@ export function nextStep(record: PlacementRecord, facts: Facts): Step | null {
 }
 
 function limit(record: PlacementRecord): Step | null {
-  const { desired, state, resources } = record;
+  const { desired, state } = record;
   if (state !== 'running' && state !== 'paused') return null;
-  return limitWrites(desired.spec.resources, resources).length === 0 ? null : unlessRefused(record, { type: 'limit' });
+  return limitChanges(desired.spec.resources, record).length === 0 ? null : unlessRefused(record, { type: 'limit' });
 }
 
 /** What the kernel refused once it refuses again: it waits for another wish. */

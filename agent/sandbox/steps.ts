@@ -8,7 +8,7 @@ import { choiceOf } from '#shared/sandbox-namespaces.ts';
 import { isEnded } from '#shared/sandbox.ts';
 import type { ExitStatus } from '#shared/sandbox.ts';
 import { signalNumber } from '#shared/signal.ts';
-import { limitWrites, noCgroupOf } from '../cgroup/limits.ts';
+import { limitChanges, noCgroupOf } from '../cgroup/limits.ts';
 import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
 import { readExitFile } from './exit-file.ts';
 import { checkIdRange } from './ids.ts';
@@ -262,8 +262,9 @@ async function freeze(cgroup: SandboxCgroup, frozen: boolean): Promise<Partial<P
   return { state: frozen ? 'paused' : 'running' };
 }
 
-function limit(cgroup: SandboxCgroup, { desired, resources }: PlacementRecord): Partial<PlacementRecord> {
-  cgroup.limit(limitWrites(desired.spec.resources, resources));
+function limit(cgroup: SandboxCgroup, record: PlacementRecord): Partial<PlacementRecord> {
+  const { desired } = record;
+  cgroup.limit(limitChanges(desired.spec.resources, record));
   return { resources: desired.spec.resources };
 }
 

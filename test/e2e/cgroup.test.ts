@@ -107,14 +107,20 @@ test(
   'limits that this host cannot give are refused with what is missing, before anything is made',
   { skip: skip || (hasMemory && 'this host has them') },
   async () => {
-    assert.equal(await refused('sandbox', 'run', '--name', 'small', '--memory', '64m', '--', 'true'), 'LIMITS_UNAVAILABLE');
+    assert.equal(await refused('sandbox', 'run', '--name', 'small', '--memory', '64m', '--', 'true'), 'SPEC_UNAVAILABLE');
     const { error } = await show('small');
-    assert.match(error?.reason ?? '', /^no limits of memory on this host: cgroup v2 has no memory controller/);
+    assert.match(
+      error?.reason ?? '',
+      /limits of memory: asked for memory.swap.max 0, memory.max 67108864, there is none \(cgroup v2 has no memory controller/,
+    );
     await run('plain', 'sleep 600');
+    await ok('sandbox', 'run', '-d', '--name', 'degraded', '--memory', '64m', '--allow-degraded', '--', 'sleep', '600');
+    const degraded = await show('degraded');
+    assert.deepEqual([degraded.state, degraded.error, degraded.lacks?.map(({ what }) => what)], ['running', null, ['limits of memory']]);
     assert.equal(await refused('sandbox', 'update', '--memory', '64m', 'plain'), 'LIMITS_UNAVAILABLE');
     assert.deepEqual((await show('plain')).spec.resources, {});
     assert.equal(await refused('sandbox', 'update', '--memory', '64q', 'plain'), 'USAGE');
     assert.equal(await refused('sandbox', 'update', 'plain'), 'USAGE');
-    await ok('sandbox', 'rm', '-f', 'plain', 'small');
+    await ok('sandbox', 'rm', '-f', 'plain', 'degraded', 'small');
   },
 );

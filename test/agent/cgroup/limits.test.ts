@@ -1,7 +1,7 @@
 /** Limits as writes, in the kernel's words, and what is missing for them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { limitWrites, requireControllers } from '#agent/cgroup/limits.ts';
+import { limitChanges, limitWrites, requireControllers } from '#agent/cgroup/limits.ts';
 import { Resources } from '#shared/cgroup.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 
@@ -54,6 +54,13 @@ test('only what changes is written', () => {
   assert.deepEqual(texts({ cpus: 0.005 }), ['cpu.max 1000 100000'], 'the kernel refuses less than a millisecond');
 });
 
+test('what a sandbox was allowed to go without is not written later', () => {
+  const lack = { what: 'limits of memory', asked: '', has: '', reason: '' };
+  const record = { resources: { pids: 5 }, lacks: [lack] };
+  assert.deepEqual(limitChanges({ pids: 5, memoryBytes: 4096 }, record), []);
+  assert.deepEqual(limitChanges({ pids: 6, memoryBytes: 4096 }, record), [{ controller: 'pids', file: 'pids.max', value: '6' }]);
+});
+
 test('limits that cannot be meant are refused', () => {
   for (const wrong of [{ memoryBytes: 4095 }, { pids: 0 }, { cpus: 0 }, { cpuWeight: 10_001 }, { io: [{ device: 'sda' }] }, { cpu: 1 }])
     assert.equal(Resources.safeParse(wrong).success, false, JSON.stringify(wrong));
@@ -66,8 +73,8 @@ test('what a host lacks is told all at once', () => {
     ['memory', 'no memory'],
     ['io', 'no io'],
   ] as const);
-  requireControllers(lacks, { pids: 3 }, 'web');
-  assert.throws(() => requireControllers(lacks, { memoryBytes: 4096, ioWeight: 5, pids: 3 }, 'web'), {
+  requireControllers(lacks, limitWrites({ pids: 3 }), 'web');
+  assert.throws(() => requireControllers(lacks, limitWrites({ memoryBytes: 4096, ioWeight: 5, pids: 3 }), 'web'), {
     code: 'LIMITS_UNAVAILABLE',
     target: 'web',
     reason: 'no limits of memory, io on this host: no memory; no io',
