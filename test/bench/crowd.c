@@ -3,6 +3,7 @@
  * the session's id.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,12 +23,21 @@ static void idle(void) {
         pause();
 }
 
+/* What Node takes for a pipe is a socket, of the host's network namespace: all of the crowd would hold that. */
+static void let_go(void) {
+    int nothing = open("/dev/null", O_RDWR);
+    for (int fd = 0; fd <= 2; fd++)
+        dup2(nothing, fd);
+    close(nothing);
+}
+
 /* The first process of a set; the others are its children, of which the first is PID 1. */
 static void lead(int others, int ready) {
     if (unshare(sets) != 0) {
         perror("unshare");
         _exit(1);
     }
+    let_go();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (int i = 0; i < others; i++) {
         if (fork() == 0) {
