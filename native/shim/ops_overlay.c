@@ -218,6 +218,27 @@ static int mount_root(struct work *work, const struct plan_op *op, int base, int
     return mount == -EINVAL || mount == -EOPNOTSUPP ? mount_copies(work, op, base, memory, 0) : mount;
 }
 
+/* A plain user's overlay is made inside, where the state directory's descriptor is of another mount namespace, whose mounts can be no layers:
+ * the same directory in this one. An O_PATH descriptor or -errno. */
+static int state_here(const struct work *work) {
+    char place[48] = "", path[4096];
+    struct text text = TEXT(place);
+    struct stat here, given;
+    add_descriptor(&text, work->state_fd);
+    int length = SYS(SYS_readlinkat, AT_FDCWD, place, path, sizeof path - 1);
+    if (length < 0) return length;
+    path[length] = 0;
+    OWNED_FD directory = SYS(SYS_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (directory < 0) return directory;
+    int result = SYS(SYS_fstat, directory, &here);
+    if (result == 0) result = SYS(SYS_fstat, work->state_fd, &given);
+    if (result == 0 && (here.st_dev != given.st_dev || here.st_ino != given.st_ino)) result = -ESTALE;
+    if (result < 0) return result;
+    result = directory;
+    directory = -1;
+    return result;
+}
+
 int op_lower(struct work *work, const struct plan_op *op) {
     struct stat st;
     int result;
@@ -235,9 +256,9 @@ int op_lower(struct work *work, const struct plan_op *op) {
 int op_overlay(struct work *work, const struct plan_op *op) {
     int in_memory = op->a > 0;
     if (work->lowers == 0 || !valid_name(op->string[0]) || !valid_name(op->string[1])) return -EINVAL;
-    OWNED_FD memory = in_memory ? make_memory(op) : -1;
-    if (in_memory && memory < 0) return memory;
-    int mount = mount_root(work, op, in_memory ? memory : work->state_fd, in_memory);
+    OWNED_FD base = in_memory ? make_memory(op) : (op->flags & PF_USERXATTR) != 0 ? state_here(work) : SYS(SYS_fcntl, work->state_fd, F_DUPFD_CLOEXEC, 3);
+    if (base < 0) return base;
+    int mount = mount_root(work, op, base, in_memory);
     close_all(work->lower, work->lowers);
     work->lowers = 0;
     if (mount < 0) return mount;

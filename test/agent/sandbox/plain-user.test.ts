@@ -1,6 +1,18 @@
 /** The agent of an ordinary user: one mapped id, no pool, an inventory of what that user may see. */
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -11,10 +23,13 @@ import { desired, startAgentProcess, startControllerSide, until } from '#test/su
 import type { AgentProcess, ControllerSide } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { fileResources } from '#test/support/file-scope.ts';
+import { archiveOf, layoutOf } from '#test/support/images.ts';
 import { leakCheck } from '#test/support/leaks.ts';
 import { startTestNats } from '#test/support/nats.ts';
 import type { TestNats } from '#test/support/nats.ts';
 import { ownDirectory } from '#test/support/own-directories.ts';
+import { makeRoot } from '#test/support/roots.ts';
+import { tarOf } from '#test/support/tar.ts';
 
 leakCheck();
 const host = 'host-plain';
@@ -90,6 +105,35 @@ test('a range of ids is refused: this agent could not map it', async () => {
   side.do(host, [placement]);
   const status = await side.status(placement.placementId, ({ state }) => state === 'failed');
   assert.equal(status.error?.code, 'ID_RANGE_REFUSED');
+  side.do(host, [{ ...placement, generation: 2, wanted: 'removed' }]);
+  await side.status(placement.placementId, ({ state }) => state === 'removed');
+});
+
+test('an image’s layers: unpacked by that user, all files its own, hidden what a layer hides', async () => {
+  // Not where its agent keeps its keys.
+  const elsewhere = mkdtempSync(join(tmpdir(), 'nsfleet-image-'));
+  ownDirectory(elsewhere);
+  fileResources.defer(() => rmSync(elsewhere, { recursive: true, force: true }));
+  chmodSync(elsewhere, 0o755);
+  const base = makeRoot(join(elsewhere, 'base'), ['sh', 'ls', 'cat', 'id']);
+  const lower = execFileSync('tar', ['-C', base, '-c', '.'], { maxBuffer: 1 << 28 });
+  rmSync(base, { recursive: true });
+  const upper = tarOf([
+    { path: 'etc/.wh.motd' },
+    { path: 'tmp/.wh..wh..opq' },
+    { path: 'etc/new', content: 'of the second layer\n', uid: 1000, gid: 1000 },
+  ]);
+  const image = join(elsewhere, 'image.tar');
+  writeFileSync(image, archiveOf(layoutOf([{ layers: [{ archive: lower }, { archive: upper }] }])), { mode: 0o644 });
+  const script = 'set -e; cat /etc/new; [ ! -e /etc/motd ]; id -u; echo x > /etc/more; ls -A /tmp';
+  const spec = SandboxSpec.parse({ command: ['sh', '-c', script], root: { type: 'oci', path: image } });
+  const placement = { ...desired(['true'], { idRange: null }), spec };
+  side.do(host, [placement]);
+  const status = await side.status(placement.placementId, ({ state }) => state === 'stopped' || state === 'failed');
+  assert.equal(status.error, null, JSON.stringify(status.error));
+  assert.deepEqual(status.exit, { code: 0, signal: null });
+  const log = join(directory, 'state/placements', placement.placementId, 'stdout.log');
+  assert.equal(readFileSync(log, 'utf8'), 'of the second layer\n0\n');
   side.do(host, [{ ...placement, generation: 2, wanted: 'removed' }]);
   await side.status(placement.placementId, ({ state }) => state === 'removed');
 });
