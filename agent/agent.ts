@@ -116,7 +116,16 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
   const host = readHostRootFacts();
   const kernel = readKernelFacts(facts.privileged);
   const cgroups = facts.privileged ? openCgroups(hostId, settings.cgroupParent) : noCgroups('the agent runs as a plain user');
-  const ready = createReadyPool({ native, program, cgroups, host, kernel, size: facts.privileged ? settings.readySandboxes : 0, log });
+  const ready = createReadyPool({
+    native,
+    program,
+    cgroups,
+    host,
+    kernel,
+    log,
+    makeSpare: () => files.makeSpare(),
+    size: facts.privileged ? settings.readySandboxes : 0,
+  });
   const joins = {
     initOf(name: string) {
       for (const { record } of placements.all()) if (record.desired.name === name && record.state === 'running') return record.init;
@@ -221,6 +230,7 @@ export async function runAgent(settings: AgentSettings, log: Log, signal: AbortS
     await Promise.allSettled(working);
     await Promise.all([placements.close(), ready.close()]);
     cgroups.close();
+    files.close();
     await link?.close();
   }
 }

@@ -1,5 +1,5 @@
 /** Files that are whole after a power loss: a temporary file, fsync, rename, fsync of the directory. */
-import { closeSync, fsync, openSync } from 'node:fs';
+import { closeSync, fdatasync, fsync, openSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { NsfleetError } from '#shared/errors.ts';
@@ -26,10 +26,20 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
 export async function syncEntry(path: string): Promise<void> {
   const fd = openSync(path, 'r');
   try {
-    await new Promise<void>((resolve, reject) => fsync(fd, (error) => (error === null ? resolve() : reject(error))));
+    await syncFile(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+/** fdatasync(2): enough where only bytes within a file changed that was synced as a whole before. */
+export function syncData(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fdatasync(fd, (error) => (error === null ? resolve() : reject(error))));
+}
+
+/** fsync(2) of what is open there. */
+export function syncFile(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fsync(fd, (error) => (error === null ? resolve() : reject(error))));
 }
 
 /** The content, or null if there is no such file. */

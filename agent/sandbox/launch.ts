@@ -11,7 +11,7 @@ import type { DesiredPlacement } from '#shared/sandbox.ts';
 import { limitWrites } from '../cgroup/limits.ts';
 import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
 import { judgedPlan } from './judged-plan.ts';
-import type { RunnerParts } from './runner.ts';
+import type { Place, RunnerParts } from './runner.ts';
 import { openShimLink } from './shim-link.ts';
 import type { ShimEar, ShimLink } from './shim-link.ts';
 
@@ -28,22 +28,25 @@ export type Launched = {
 };
 
 /** The limits hold before anything of the sandbox runs. What is thrown is an error of the catalogue, and then nothing is left. */
-export async function launch(parts: RunnerParts, desired: DesiredPlacement, directory: string, ear: ShimEar): Promise<Launched> {
+export async function launch(parts: RunnerParts, desired: DesiredPlacement, place: Place, ear: ShimEar): Promise<Launched> {
   const { native, ready } = parts;
   const { name } = desired;
   using fds = new DisposableStack();
   try {
-    const { plan, targets, lacks, spec } = fds.use(await judgedPlan(parts, desired, directory));
+    const root = desired.spec.root.type;
+    // What it is unpacked from is noted there.
+    if (root !== 'host' && root !== 'directory') place.commit(null);
+    const { plan, targets, lacks, spec } = fds.use(await judgedPlan(parts, desired, place.path));
     const { resources } = spec;
     const limits = limitWrites(resources);
     const encoded = fds.use(native.sealBytes(encodePlan(plan), 'nsfleet-plan'));
-    const state = fds.use(native.openDir(directory));
-    const waiting = ready.take(plan);
+    const waiting = place.isThere ? null : ready.take(plan);
     if (waiting !== null) {
-      waiting.cgroup?.limit(limits);
-      const link = await waiting.give(encoded, state, ear);
+      const link = await waiting.give(encoded, limits, place, ear);
       if (link !== null) return { shim: waiting.shim, link, cgroup: waiting.cgroup, lacks, resources };
     }
+    place.commit(null);
+    const state = fds.use(native.openDir(place.path));
     const cgroup = parts.cgroups.make();
     try {
       cgroup?.limit(limits);

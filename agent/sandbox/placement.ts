@@ -19,6 +19,8 @@ export type Placement = {
   vanished: boolean;
   /** resolves when the shim has told its end, or is gone */
   over: PromiseWithResolvers<void>;
+  /** its directory and `intent` are there */
+  isWritten: boolean;
   /** steps are being taken */
   working: boolean;
   /** the status changed, or was asked for, and has not been told since */
@@ -29,7 +31,7 @@ export type Placement = {
 };
 
 export function newPlacement(desired: DesiredPlacement, bootId: string, nowMs: number): Placement {
-  return placementOf(newRecord(desired, bootId, nowMs));
+  return { ...placementOf(newRecord(desired, bootId, nowMs)), isWritten: false };
 }
 
 export function placementOf(record: PlacementRecord): Placement {
@@ -41,6 +43,7 @@ export function placementOf(record: PlacementRecord): Placement {
     endedMs: null,
     vanished: false,
     over: Promise.withResolvers(),
+    isWritten: true,
     working: false,
     mustTell: false,
     timer: null,

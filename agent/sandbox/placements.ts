@@ -120,16 +120,6 @@ export function createPlacements(parts: PlacementsParts): Placements {
     const placement = newPlacement(desired, parts.bootId, parts.nowMs());
     placement.heardMs = performance.now();
     held.set(desired.placementId, placement);
-    try {
-      parts.files.create(placement.record);
-    } catch (error) {
-      const failure = asNsfleetError(error, 'create sandbox', desired.name);
-      parts.log.error({ code: failure.code, reason: failure.reason }, failure.message);
-      // Refused before anything was made; the controller may place it elsewhere. Kept in memory only.
-      placement.record = { ...placement.record, state: 'failed', error: failure.toWire(), endedAt: new Date(parts.nowMs()).toISOString() };
-      tell(placement);
-      return;
-    }
     void advance(placement);
   };
 

@@ -58,7 +58,8 @@ export function firstPlan(host: HostRootFacts, kernel: KernelFacts): Plan {
 
 /** Whether a shim that was started with `first` makes the same of `plan` as a new one would. */
 export function canFollow(plan: Plan, first: Plan): boolean {
-  const has = (one: PlanOperation): boolean => plan.operations.some((two) => isDeepStrictEqual(one, two));
+  // Mostly it is the very same object.
+  const has = (one: PlanOperation): boolean => plan.operations.includes(one) || plan.operations.some((two) => isDeepStrictEqual(one, two));
   return (
     plan.kind === 'run' &&
     first.namespaces.length === plan.namespaces.length &&

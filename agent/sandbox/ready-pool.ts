@@ -15,6 +15,7 @@ import { canFollow, firstPlan } from './ready-plan.ts';
 import { startReadyShim } from './ready-shim.ts';
 import type { ReadyShim } from './ready-shim.ts';
 import type { HostRootFacts } from './root-facts.ts';
+import type { SpareDirectory } from './spare-directories.ts';
 
 /** After the last create. */
 const idleMs = 100;
@@ -38,14 +39,17 @@ export type ReadyPoolParts = {
   cgroups: Cgroups;
   host: HostRootFacts;
   kernel: KernelFacts;
-  /** 0: none are kept */ size: number;
+  /** 0: none are kept */
+  size: number;
+  makeSpare: () => Promise<SpareDirectory>;
   log: Log;
 };
 
-export function createReadyPool({ native, program, cgroups, host, kernel, size, log }: ReadyPoolParts): ReadyPool {
+export function createReadyPool({ native, program, cgroups, host, kernel, size, makeSpare, log }: ReadyPoolParts): ReadyPool {
   const first = firstPlan(host, kernel);
   const sealed = native.sealBytes(encodePlan(first), 'nsfleet-first');
   const waiting: ReadyShim[] = [];
+  let making: Promise<void> | null = null;
   let starting: ReadyShim | null = null;
   let timer: NodeJS.Timeout | null = null;
   let notBefore = performance.now() + idleMs;
@@ -55,27 +59,37 @@ export function createReadyPool({ native, program, cgroups, host, kernel, size, 
     notBefore = Math.max(notBefore, performance.now() + ms);
   };
   const schedule = (): void => {
-    if (closed || timer !== null || starting !== null || waiting.length >= size) return;
+    if (closed || timer !== null || making !== null || starting !== null || waiting.length >= size) return;
     timer = setTimeout(refill, Math.max(0, notBefore - performance.now())).unref();
   };
   const refill = (): void => {
     timer = null;
     if (performance.now() < notBefore) return schedule();
     postpone(spacingMs);
+    making = makeOne()
+      .catch((error: unknown) => fail(errorText(error)))
+      .finally(() => {
+        making = null;
+        schedule();
+      });
+  };
+  const makeOne = async (): Promise<void> => {
+    const spare = await makeSpare();
     try {
-      starting = startOne();
+      if (closed) await spare.discard();
+      else starting = startOne(spare);
     } catch (error) {
-      fail(errorText(error));
+      await spare.discard();
+      throw error;
     }
-    schedule();
   };
   const fail = (reason: string): void => {
     log.warn({ reason }, 'no sandbox can be kept ready; each is made when it is asked for');
     postpone(failureBackoffMs);
   };
-  const startOne = (): ReadyShim => {
+  const startOne = (spare: SpareDirectory): ReadyShim => {
     const shim: ReadyShim = startReadyShim(
-      { native, program, cgroups, firstPlan: sealed },
+      { native, program, cgroups, firstPlan: sealed, spare },
       {
         onReady() {
           starting = null;
@@ -109,6 +123,7 @@ export function createReadyPool({ native, program, cgroups, host, kernel, size, 
     async close() {
       closed = true;
       if (timer !== null) clearTimeout(timer);
+      await making;
       const all = starting === null ? waiting.splice(0) : [...waiting.splice(0), starting];
       await Promise.all(all.map((shim) => shim.end()));
       sealed.close();

@@ -8,14 +8,17 @@ import type { Native } from '#native/binding.ts';
 import { Fd } from '#native/handles.ts';
 import type { Child } from '#native/types.ts';
 import { sleep } from '#shared/async.ts';
+import type { LimitWrite } from '#shared/cgroup.ts';
 import { NsfleetError } from '#shared/errors.ts';
 import type { Cgroups } from '../cgroup/hierarchy.ts';
 import type { SandboxCgroup } from '../cgroup/sandbox-cgroup.ts';
 import { identify, killExactly } from './processes.ts';
 import type { ProcessIdentity } from './record.ts';
 import { endShim } from './runner.ts';
+import type { Place } from './runner.ts';
 import { openShimLink } from './shim-link.ts';
 import type { ShimEar, ShimLink } from './shim-link.ts';
+import type { SpareDirectory } from './spare-directories.ts';
 
 /** native/shim/ready.c */
 const waitingName = 'nsfleet-ready';
@@ -31,15 +34,24 @@ export type ReadyShim = {
   /** what it was born in; its taker's from `give` on, where that gives a link */
   readonly cgroup: SandboxCgroup | null;
   /**
-   * Hands the plan and the placement's directory over; the shim's words go to `ear` from now on. Null: it did not take them in time, and is
-   * known to be dead, with its init: what it was given may be given to another one. SANDBOX_CREATE_FAILED where it does not die.
+   * Limits its cgroup, hands the plan over, and while the shim is at work commits the placement: only then may the command run. The shim's words go to `ear` from now
+   * on. Null: it did not take the plan in time, and is known to be dead, with its init: another one may get it. Throws SANDBOX_LIMIT_REFUSED, what
+   * `commit` throws, and SANDBOX_CREATE_FAILED where it does not die.
    */
-  give(plan: Fd, directory: Fd, ear: ShimEar): Promise<ShimLink | null>;
+  give(plan: Fd, limits: readonly LimitWrite[], place: Place, ear: ShimEar): Promise<ShimLink | null>;
   /** Ends it unused. Resolves when it is reaped. */
   end(): Promise<void>;
 };
 
-export type ReadyShimParts = { native: Native; program: Fd; cgroups: Cgroups; /** sealed, see ready-plan.ts */ firstPlan: Fd };
+export type ReadyShimParts = {
+  native: Native;
+  program: Fd;
+  cgroups: Cgroups;
+  /** sealed, see ready-plan.ts */
+  firstPlan: Fd;
+  /** Where its state will lie. Taken over, unless this throws. */
+  spare: SpareDirectory;
+};
 
 export type ReadyEvents = {
   onReady(): void;
@@ -49,7 +61,7 @@ export type ReadyEvents = {
 
 /** Throws NativeError where it cannot even be spawned. */
 export function startReadyShim(parts: ReadyShimParts, events: ReadyEvents): ReadyShim {
-  const { native } = parts;
+  const { native, spare } = parts;
   const cgroup = parts.cgroups.make();
   const { shim, socket, number } = spawn(parts, cgroup);
   const answered = Promise.withResolvers<void>();
@@ -57,6 +69,8 @@ export function startReadyShim(parts: ReadyShimParts, events: ReadyEvents): Read
   let given: ShimEar | null = null;
   let why = 'it ended';
   let heard = false;
+  // What stays is removed by the agent's next life.
+  const discard = (): Promise<void> => spare.discard().catch(() => undefined);
   const took = (): boolean => heard || nameOf(shim.pid) !== waitingName;
   const link = openShimLink(socket, {
     onWord(word) {
@@ -73,7 +87,9 @@ export function startReadyShim(parts: ReadyShimParts, events: ReadyEvents): Read
     onClose() {
       answered.resolve();
       if (given === null) {
-        void endShim(shim).then(() => cgroup?.remove(leaveBoundMs));
+        void endShim(shim)
+          .then(() => cgroup?.remove(leaveBoundMs))
+          .then(discard);
         events.onLost(why);
       } else if (took()) given.onClose();
     },
@@ -86,19 +102,33 @@ export function startReadyShim(parts: ReadyShimParts, events: ReadyEvents): Read
     const untaken = !took();
     await endShim(shim);
     if (init !== null) await endInit(native, init);
-    if (untaken) await cgroup?.remove(leaveBoundMs);
+    await cgroup?.remove(leaveBoundMs);
+    await discard();
     return untaken;
   };
   return {
     shim,
     cgroup,
-    async give(plan, directory, ear) {
+    async give(plan, limits, place, ear) {
       given = ear;
       try {
-        native.sendDescriptors(number, 'plan\n', [plan, directory]);
+        cgroup?.limit(limits);
+      } catch (error) {
+        await killIt();
+        throw error;
+      }
+      try {
+        native.sendDescriptors(number, 'plan\n', [plan]);
       } catch {
         await killIt();
         return null;
+      }
+      try {
+        place.commit(spare);
+        link.start();
+      } catch (error) {
+        await killIt();
+        throw error;
       }
       const timer = setTimeout(() => answered.resolve(), takeBoundMs);
       await answered.promise;
@@ -112,6 +142,7 @@ export function startReadyShim(parts: ReadyShimParts, events: ReadyEvents): Read
       link.close();
       await endShim(shim, leaveBoundMs);
       await cgroup?.remove(leaveBoundMs);
+      await discard();
     },
   };
 }
@@ -145,16 +176,16 @@ function nameOf(pid: number): string {
 }
 
 function spawn(
-  { native, program, firstPlan }: ReadyShimParts,
+  { native, program, firstPlan, spare }: ReadyShimParts,
   cgroup: SandboxCgroup | null,
 ): { shim: Child; socket: Socket; number: number } {
   using nothing = new Fd(openSync('/dev/null', 'r+'));
   const [ours, theirs] = native.socketpair();
   using _theirs = theirs;
   try {
-    // The real plan and the directory come later, to the places that they have in `run`.
+    // The real plan comes later, to the place that it has in `run`.
     using born = cgroup === null ? null : native.openDir(cgroup.path);
-    const fds = [nothing, nothing, nothing, firstPlan, theirs, nothing, ...(born === null ? [] : [born])];
+    const fds = [nothing, nothing, nothing, firstPlan, theirs, spare.directory, ...(born === null ? [] : [born])];
     const shim = native.spawn({ program, args: ['nsfleet-shim', 'ready'], fds, newSession: true });
     const number = ours.take();
     return { shim, socket: new Socket({ fd: number, readable: true, writable: true }), number };

@@ -11,6 +11,7 @@ import { launch } from './launch.ts';
 import type { Launched } from './launch.ts';
 import type { ReadyPool } from './ready-pool.ts';
 import type { ShimWord } from './shim-link.ts';
+import type { SpareDirectory } from './spare-directories.ts';
 import { volumePaths } from './volumes.ts';
 
 /** A sandbox takes milliseconds; a host that swaps may take seconds. */
@@ -24,6 +25,18 @@ export type ShimEvents = {
 
 export type Started = Launched & { initPid: number; commandPid: number };
 
+/** Where a placement's state is to lie. */
+export type Place = {
+  path: string;
+  /** It lies there already: from an earlier life of the agent, or since another wish came. Then a ready shim's directory cannot become it. */
+  readonly isThere: boolean;
+  /**
+   * Writes down there that the sandbox is being made: called before anything of it can run. A ready shim has its directory already, which
+   * becomes that place. A second call does nothing. May throw.
+   */
+  commit(spare: SpareDirectory | null): void;
+};
+
 export type RunnerParts = PlanParts & {
   /** the sealed shim */
   program: Fd;
@@ -36,7 +49,7 @@ export type RunnerParts = PlanParts & {
  * Resolves when the command's execve has succeeded. What is thrown is an error of the catalogue, and then nothing of the sandbox
  * runs. `events` may come before it resolves: a short command ends at once.
  */
-export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement, directory: string, events: ShimEvents): Promise<Started> {
+export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement, place: Place, events: ShimEvents): Promise<Started> {
   const { log } = parts;
   const { name, spec } = desired;
   const context = {
@@ -61,7 +74,7 @@ export async function startSandbox(parts: RunnerParts, desired: DesiredPlacement
       events.onGone();
     },
   };
-  const launched = await launch(parts, desired, directory, ear);
+  const launched = await launch(parts, desired, place, ear);
   const { shim, link, cgroup } = launched;
   const timer = setTimeout(() => {
     running.reject(new NsfleetError('SANDBOX_CREATE_FAILED', { ...context, reason: `not running after ${startTimeoutMs} ms` }));

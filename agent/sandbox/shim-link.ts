@@ -25,6 +25,8 @@ export type ShimLink = {
   signal(number: number): Promise<void>;
   /** Something is done in it: it is not idle. */
   active(): void;
+  /** To a ready shim that was given its plan: the command may run. */
+  start(): void;
   /** SIGKILL to the sandbox's init: everything in it dies. */
   kill(): void;
   /** Ends the conversation. `run` lives on, `enter` kills what it started. */
@@ -85,6 +87,9 @@ export function openShimLink(socket: Socket, ear: ShimEar): ShimLink {
     },
     active() {
       if (open) socket.write('active\n');
+    },
+    start() {
+      if (open) socket.write('start\n');
     },
     kill() {
       if (open) socket.write('kill\n');

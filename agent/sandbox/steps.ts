@@ -21,7 +21,7 @@ import type { Step, StepType } from './reconcile.ts';
 import type { PlacementRecord } from './record.ts';
 import { removeTree } from './remove-tree.ts';
 import { endShim, startSandbox } from './runner.ts';
-import type { RunnerParts } from './runner.ts';
+import type { Place, RunnerParts, Started } from './runner.ts';
 import { checkLender, idSharersOf } from './shared-ids.ts';
 import type { StateFiles } from './state.ts';
 import type { Tombstones } from './tombstones.ts';
@@ -54,12 +54,20 @@ export type StepParts = {
 export function change(parts: Pick<StepParts, 'files' | 'log'>, placement: Placement, changes: Partial<PlacementRecord>): void {
   const record = { ...placement.record, ...changes, statusSeq: placement.record.statusSeq + 1 };
   try {
+    if (!placement.isWritten) writeFirst(parts, placement);
     parts.files.write(record);
   } catch (error) {
     parts.log.error({ placementId: record.desired.placementId, state: record.state }, errorText(error));
   }
   placement.record = record;
   placement.mustTell = true;
+}
+
+function writeFirst({ files, log }: Pick<StepParts, 'files' | 'log'>, placement: Placement): void {
+  const { record } = placement;
+  const { synced } = files.create(record, null);
+  synced.catch((error: unknown) => log.error({ placementId: record.desired.placementId }, errorText(error)));
+  placement.isWritten = true;
 }
 
 type Executor<T extends StepType> = (parts: StepParts, placement: Placement, step: Extract<Step, { type: T }>) => Promise<void> | void;
@@ -95,13 +103,13 @@ async function create(parts: StepParts, placement: Placement): Promise<void> {
   try {
     checkRoom(parts, placement);
     // The disk works while the kernel does; both must be done before anybody is told (state.ts says what survives what).
-    const syncing = parts.files.sync(placementId);
-    const starting = startSandbox(parts.runner, desired, directory, events);
-    const [started] = await Promise.all([starting, syncing.catch((error: unknown) => abandon(starting, error))]);
+    const place = placeOf(parts, placement);
+    const started = await startSandbox(parts.runner, desired, place, events);
+    await place.synced()?.catch((error: unknown) => abandon(started, error));
     try {
       checkLender(native, parts.runner.joins.initOf, desired.spec, desired.name);
     } catch (error) {
-      await abandon(starting, error);
+      await abandon(started, error);
     }
     placement.link = started.link;
     placement.child = started.shim;
@@ -126,9 +134,28 @@ async function create(parts: StepParts, placement: Placement): Promise<void> {
   }
 }
 
+/** `synced`: from the commit on, when what it wrote survives a power loss. */
+function placeOf({ files }: StepParts, placement: Placement): Place & { synced: () => Promise<void> | null } {
+  const { placementId } = placement.record.desired;
+  let synced: Promise<void> | null = null;
+  return {
+    path: files.directoryOf(placementId),
+    // A wish that came meanwhile may have been written.
+    get isThere() {
+      return placement.isWritten;
+    },
+    commit(spare) {
+      if (synced !== null) return;
+      synced = placement.isWritten ? files.sync(placementId) : files.create(placement.record, spare).synced;
+      synced.catch(() => undefined);
+      placement.isWritten = true;
+    },
+    synced: () => synced,
+  };
+}
+
 /** The state file cannot be kept: a sandbox that nobody would know of after a power loss must not run. */
-async function abandon(starting: ReturnType<typeof startSandbox>, error: unknown): Promise<never> {
-  const started = await starting;
+async function abandon(started: Started, error: unknown): Promise<never> {
   started.link.kill();
   await endShim(started.shim);
   started.link.close();

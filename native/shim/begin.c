@@ -106,22 +106,41 @@ static int give_away(struct run *run) {
     return result;
 }
 
+int run_open_logs(struct run *run) {
+    int result;
+    if ((result = log_open(&run->log[0], STATE_FD, "stdout.log", "stdout.log.1")) < 0)
+        return fail(&run->failure, result, -1, "log", "stdout.log");
+    if ((result = log_open(&run->log[1], STATE_FD, "stderr.log", "stderr.log.1")) < 0)
+        return fail(&run->failure, result, -1, "log", "stderr.log");
+    return 0;
+}
+
+int run_listen(struct run *run) {
+    if ((run->listener = listener_open()) < 0) return fail(&run->failure, run->listener, -1, "listen", "shim.sock");
+    return 0;
+}
+
+static int send_inner(struct run *run, enum message_type type) {
+    struct message message;
+    memset(&message, 0, sizeof message);
+    message.type = (int)type;
+    int result = channel_send(run->channel, &message, NULL, 0);
+    /* As in hand_over: why it is gone, it has said. */
+    if (result == -EPIPE || result == -ECONNRESET) return 0;
+    return result < 0 ? fail(&run->failure, result, -1, "hand_over", "-") : 0;
+}
+
 int run_begin(struct run *run) {
-    struct message go;
     int result;
     if ((result = claim_ids(run->plan, &run->failure)) < 0) return result;
     if ((result = map_ids(run->plan, run->init_pid, &run->failure)) < 0) return result;
     /* From here on nobody needs to look into this process; before, a plain user's id maps could not have been written. */
     if ((result = SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0)) < 0) return fail(&run->failure, result, -1, "dumpable", "-");
     if ((result = give_away(run)) < 0) return result;
-    memset(&go, 0, sizeof go);
-    go.type = MESSAGE_GO;
-    if ((result = channel_send(run->channel, &go, NULL, 0)) < 0) return fail(&run->failure, result, -1, "hand_over", "-");
-    if ((result = log_open(&run->log[0], STATE_FD, "stdout.log", "stdout.log.1", run->plan->log_bytes_max)) < 0)
-        return fail(&run->failure, result, -1, "log", "stdout.log");
-    if ((result = log_open(&run->log[1], STATE_FD, "stderr.log", "stderr.log.1", run->plan->log_bytes_max)) < 0)
-        return fail(&run->failure, result, -1, "log", "stderr.log");
+    if ((result = send_inner(run, MESSAGE_GO)) < 0) return result;
+    if (run->first == NULL && (result = run_open_logs(run)) < 0) return result;
+    for (int i = 0; i < LOGS; i++) run->log[i].size_max = run->plan->log_bytes_max;
     if ((result = hand_over(run)) < 0) return result;
-    if ((run->listener = listener_open()) < 0) return fail(&run->failure, run->listener, -1, "listen", "shim.sock");
-    return 0;
+    if ((result = run->first == NULL ? run_listen(run) : ready_await_start(run)) < 0) return result;
+    return send_inner(run, MESSAGE_START);
 }

@@ -17,7 +17,8 @@ enum message_type {
     MESSAGE_PREPARED, /* ready, inner → outer: it waits for a plan; with its root */
     MESSAGE_PLAN,     /* ready, outer → inner: the plan */
     MESSAGE_OPAQUE,   /* unpack, inner → outer: a directory that is to hide what lies below it */
-    MESSAGE_CALLS     /* the command's process → outer, before its execve: where its calls are told */
+    MESSAGE_CALLS,    /* the command's process → outer, before its execve: where its calls are told */
+    MESSAGE_START     /* outer → inner: the command may run */
 };
 
 struct message {

@@ -96,6 +96,14 @@ static int come_alive(const struct plan *plan, int channel, struct failure *fail
     return 0;
 }
 
+/* Everything is made, here and outside. */
+static int await_start(struct failure *failure) {
+    struct message message;
+    int fds[PLAN_SLOTS_MAX], count, pid;
+    if (channel_receive(INIT_CHANNEL_FD, &message, fds, &count, &pid, 0) != 1) sys_exit(1);
+    return message.type == MESSAGE_START && count == 0 ? 0 : fail(failure, EPROTO, -1, "start", "message");
+}
+
 static int move_fd(int from, int to) {
     return from < 0 ? from : SYS(SYS_dup3, from, to, O_CLOEXEC);
 }
@@ -191,6 +199,7 @@ void inner_main(struct run *run, int channel, int report, const int output[LOGS]
         fail(&failure, result, -1, "descriptors", "-");
         give_up(channel, &failure);
     }
+    if (await_start(&failure) < 0) give_up(INIT_CHANNEL_FD, &failure);
     int command = sys_clone(0, &pidfd);
     if (command == 0) command_main(&work);
     if (command < 0) {

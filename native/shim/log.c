@@ -6,12 +6,11 @@
 
 #define LOG_TURN 32768u /* half of a pipe's default size */
 
-int log_open(struct log *log, int state_fd, const char *name, const char *rotated, uint64_t size_max) {
+int log_open(struct log *log, int state_fd, const char *name, const char *rotated) {
     struct stat st;
     log->name = name;
     log->rotated = rotated;
     log->state_fd = state_fd;
-    log->size_max = size_max;
     log->size = 0;
     log->file = SYS(SYS_openat, state_fd, name, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (log->file == -EEXIST) {

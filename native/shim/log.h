@@ -10,8 +10,8 @@ struct log {
     uint64_t size, size_max;
 };
 
-/* Opens (or goes on with) the file. 0 or -errno. */
-int log_open(struct log *log, int state_fd, const char *name, const char *rotated, uint64_t size_max);
+/* Opens (or goes on with) the file; size_max is to be set before it is written. 0 or -errno. */
+int log_open(struct log *log, int state_fd, const char *name, const char *rotated);
 
 /* Copies what the pipe holds, at most LOG_TURN bytes, so that one stream cannot keep the others waiting. 1: read something,
  * 0: nothing there now, -1: the last writer is gone and the pipe is closed. What the disk refuses is dropped: a full disk must

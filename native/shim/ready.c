@@ -12,13 +12,15 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-static const char wanted[] = "plan\n";
+static const char wanted[] = "plan\n", start[] = "start\n";
 
 #define AGENT(run) (&(run)->connection[CONNECTIONS_MAX])
 
-/* Nobody wants it any more. */
+/* Nobody wants it any more, or knows of it: nothing ran, so nothing of it was ever there. */
 __attribute__((noreturn)) static void leave(struct run *run) {
+    static const char *const made[] = {"shim.sock", "stdout.log", "stderr.log"};
     run_abandon(run);
+    for (int i = 0; i < 3; i++) SYS(SYS_unlinkat, STATE_FD, made[i], 0);
     sys_exit(0);
 }
 
@@ -43,22 +45,19 @@ static int hear_prepared(struct run *run) {
     return message.type == MESSAGE_FAILED && message.failure.errnum > 0 ? -message.failure.errnum : fail(&run->failure, EPROTO, -1, "ready", "message");
 }
 
-/* `plan`, with the plan and the placement's state directory: they take the places that `shim run` finds them in. */
+/* `plan`, with the plan: it takes the place that `shim run` finds it in. */
 static int hear_plan(struct run *run) {
     char line[sizeof wanted - 1];
     int fds[PLAN_SLOTS_MAX], count, result;
     char byte;
     int n = channel_receive_bytes(CONTROL_FD, line, sizeof line, fds, &count);
     if (n <= 0) leave(run);
-    if (n != (int)sizeof line || memcmp(line, wanted, sizeof line) != 0 || count != 2) return fail(&run->failure, EPROTO, -1, "ready", "request");
+    if (n != (int)sizeof line || memcmp(line, wanted, sizeof line) != 0 || count != 1) return fail(&run->failure, EPROTO, -1, "ready", "request");
     /* An agent that died since then cannot know of this, so its next life may make the sandbox once more: not twice. */
     if (SYS(SYS_recvfrom, CONTROL_FD, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0) leave(run);
-    for (int i = 0; i < 2; i++) {
-        if ((result = SYS(SYS_dup3, fds[i], i == 0 ? PLAN_FD : STATE_FD, O_CLOEXEC)) < 0)
-            return fail(&run->failure, result, -1, "ready", "descriptors");
-        sys_close(fds[i]);
-    }
-    return 0;
+    result = SYS(SYS_dup3, fds[0], PLAN_FD, O_CLOEXEC);
+    sys_close(fds[0]);
+    return result < 0 ? fail(&run->failure, result, -1, "ready", "descriptor") : 0;
 }
 
 /* The namespaces are as they are, and some things cannot be undone: a plan that wants it otherwise must start afresh. */
@@ -105,6 +104,7 @@ int ready_await(struct run *run) {
             if ((result = hear_prepared(run)) < 0) return result;
             prepared = 1;
             for (unsigned i = 0; i < PLAN_SLOTS_MAX; i++) close_now(&run->slot[i]);
+            if ((result = run_open_logs(run)) < 0 || (result = run_listen(run)) < 0) return result;
             tell_ready(run);
         } else if (polled[0].revents != 0) {
             if (!prepared) leave(run);
@@ -122,4 +122,17 @@ int ready_await(struct run *run) {
     if ((result = channel_send(run->channel, &message, &result, 1)) < 0) return fail(&run->failure, result, -1, "ready", "hand_over");
     if ((result = load_plan(run->plan, PLAN_RUN, &run->failure)) < 0) return result;
     return check_fit(run, &run->failure);
+}
+
+int ready_await_start(struct run *run) {
+    char line[sizeof start - 1];
+    int n;
+    /* Mostly it has come already. */
+    while ((n = SYS(SYS_recvfrom, CONTROL_FD, line, sizeof line, MSG_DONTWAIT, NULL, NULL)) == -EAGAIN) {
+        struct pollfd polled[] = {{CONTROL_FD, POLLIN, 0}, {run->init_pidfd, POLLIN, 0}};
+        if (signals_poll(polled, 2) < 0 && signals_terminated) leave(run);
+        if (polled[1].revents != 0) return 0; /* it has said why */
+    }
+    if (n <= 0) leave(run);
+    return n == (int)sizeof line && memcmp(line, start, sizeof line) == 0 ? 0 : fail(&run->failure, EPROTO, -1, "ready", "request");
 }

@@ -41,8 +41,16 @@ int run_birth(struct run *run, uint64_t namespaces);
  * this process where none will come. 0, or -errno with run->failure filled. */
 int ready_await(struct run *run);
 
+/* Ready, when all is made: waits for the agent's word that the command may run. Ends this process where none will come, with no trace of the
+ * sandbox. 0, or -errno with run->failure filled. */
+int ready_await_start(struct run *run);
+
 /* From now on a ready one is as any other, also to who looks at it from outside. */
 void ready_no_more(struct run *run, const char *name);
+
+/* In the state directory: the logs, and shim.sock. 0, or -errno with run->failure filled. */
+int run_open_logs(struct run *run);
+int run_listen(struct run *run);
 
 /* By the plan: takes the ids, maps them, does the host's operations and sends the inner half on. 0, or -errno with run->failure filled. */
 int run_begin(struct run *run);

@@ -35,7 +35,9 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
   const host = readHostRootFacts();
   const kernel = readKernelFacts(true);
   const cgroups = openCgroups('bench', `nsfleet-bench-${process.pid}`);
-  const ready = createReadyPool({ native, program, cgroups, host, kernel, size: readySandboxes, log });
+  const files = openStateFiles(stateDirectory);
+  const makeSpare = () => files.makeSpare();
+  const ready = createReadyPool({ native, program, cgroups, host, kernel, size: readySandboxes, makeSpare, log });
   const placements = createPlacements({
     runner: {
       native,
@@ -57,7 +59,7 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
       log,
     },
-    files: openStateFiles(stateDirectory),
+    files,
     tombstones: await openTombstones(stateDirectory),
     idPool,
     generationOf: () => 0,
@@ -100,6 +102,7 @@ export async function startAgentAlone(native: Native, stateDirectory: string, re
       await placements.close();
       await ready.close();
       cgroups.close();
+      files.close();
       program.close();
     },
   };

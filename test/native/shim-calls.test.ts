@@ -52,10 +52,10 @@ test('a ready sandbox too; signals, threads and its end are as without', async (
   const script = `trap 'echo heard' USR1; (sleep 0.2; kill -USR1 $$) & wait; wait; perl -e 'kill 9, $$'; echo $?`;
   const { stdout } = await logged(script);
   assert.equal(stdout, 'heard\n137\n');
-  const ready = shims.ready();
-  await ready.line('ready');
   const state = stateDirectory(dirs.root);
-  ready.give(shellPlan('exec sleep 600', { seccomp }), state);
+  const ready = shims.ready(state);
+  await ready.line('ready');
+  ready.give(shellPlan('exec sleep 600', { seccomp }));
   const { command, init } = await pidsOf(ready);
   assert.equal(statusField(command, 'Seccomp'), '2');
   assert.equal(statusField(init, 'Seccomp'), '0');

@@ -74,10 +74,10 @@ test('paths: what is not named is closed, also to one that enters', async (t) =>
 
 test('a ready sandbox is bound as any other', async (t) => {
   if (!scopes) return t.skip('this kernel has no Landlock of version 6');
-  const ready = shims.ready();
-  await ready.line('ready');
   const state = stateDirectory(dirs.root);
-  ready.give(shellPlan(attempts, { volumes, landlock }), state);
+  const ready = shims.ready(state);
+  await ready.line('ready');
+  ready.give(shellPlan(attempts, { volumes, landlock }));
   await ready.ended();
   assert.equal(readLog(state, 'stdout.log'), 'in\nperl\n');
 });

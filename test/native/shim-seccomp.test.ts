@@ -72,10 +72,10 @@ test('two are both heard, and a ready sandbox is bound as any other', async () =
   const plan = bound(shellPlan(script), refusing(uname, eHwPoison), refusing(getppid, eHwPoison));
   const { stdout } = await runToEnd(shims, plan, dirs.root);
   assert.equal(stdout, `-1 ${eHwPoison}\n-1 ${eHwPoison}\nSeccomp:\t2\nSeccomp_filters:\t2\n`);
-  const ready = shims.ready();
-  await ready.line('ready');
   const state = stateDirectory(dirs.root);
-  ready.give(plan, state);
+  const ready = shims.ready(state);
+  await ready.line('ready');
+  ready.give(plan);
   await ready.ended();
   assert.equal(readLog(state, 'stdout.log'), stdout);
 });

@@ -31,8 +31,8 @@ export type Shims = AsyncDisposable & {
   native: Native;
   /** `joins`: the namespaces of the plan's joins, in its order. */
   run(plan: Plan | Uint8Array, stateDirectory: string, joins?: readonly Fd[]): ShimRun & { pid: number };
-  /** One that waits for its plan; `give` hands it over. */
-  ready(): ShimRun & { pid: number; give(plan: Plan | Uint8Array, stateDirectory: string, text?: string): void };
+  /** One that waits for its plan; `give` hands it over, and says `then` at once: with null the sandbox is made, but its command does not run. */
+  ready(stateDirectory: string): ShimRun & { pid: number; give(plan: Plan | Uint8Array, text?: string, then?: string | null): void };
   enter(plan: Plan, pidfd: Fd, input?: string): ShimRun & { output: Promise<{ stdout: string; stderr: string }> };
 };
 
@@ -69,15 +69,16 @@ export async function loadShims(): Promise<Shims> {
       using memory = memoryOf(plan);
       return start('run', [nothing, nothing, nothing], memory, directory, nothing, ...joins);
     },
-    ready: () => {
+    ready: (stateDirectory) => {
+      using directory = native.openDir(stateDirectory);
       using nothing = nullDevice(native);
       using first = memoryOf(firstPlan(readHostRootFacts(), readKernelFacts(true)));
-      const run = start('ready', [nothing, nothing, nothing], first, nothing);
+      const run = start('ready', [nothing, nothing, nothing], first, directory);
       return Object.assign(run, {
-        give(plan: Plan | Uint8Array, stateDirectory: string, text = 'plan\n') {
-          using directory = native.openDir(stateDirectory);
+        give(plan: Plan | Uint8Array, text = 'plan\n', then: string | null = 'start') {
           using memory = memoryOf(plan);
-          native.sendDescriptors(run.control, text, [memory, directory]);
+          native.sendDescriptors(run.control, text, [memory]);
+          if (then !== null) run.send(then);
         },
       });
     },

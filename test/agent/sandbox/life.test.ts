@@ -70,9 +70,11 @@ test('a short command: its exit code arrives', async () => {
 });
 
 test('a command that ignores the stop signal is killed after the grace', async () => {
-  const placement = desired(['sh', '-c', 'trap "" TERM; while :; do sleep 1; done']);
+  const placement = desired(['sh', '-c', 'trap "" TERM; echo set; while :; do sleep 1; done']);
   side.do(host, [placement]);
   await side.status(placement.placementId, ({ state }) => state === 'running');
+  // Running is told with the execve: the shell has yet to begin.
+  await until('the trap to be set', () => readFileSync(join(directory(placement.placementId), 'stdout.log'), 'utf8') === 'set\n');
   side.do(host, [{ ...placement, generation: 2, wanted: 'stopped', stopGraceMs: 200 }]);
   const status = await side.status(placement.placementId, ({ state }) => state === 'stopped');
   assert.deepEqual(status.exit, { code: null, signal: 9, endedBy: 'stop' });

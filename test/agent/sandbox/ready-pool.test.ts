@@ -1,6 +1,7 @@
 /** Sandboxes kept ready: filled up, used once, never in the way, and gone with their agent. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,15 +14,20 @@ import { openImageStore } from '#agent/image/store.ts';
 import { PolicyFile, policyOf } from '#agent/policy/model.ts';
 import type { ReadyPool } from '#agent/sandbox/ready-pool.ts';
 import { firstPlan } from '#agent/sandbox/ready-plan.ts';
+import { newRecord } from '#agent/sandbox/record.ts';
 import { readHostRootFacts } from '#agent/sandbox/root-facts.ts';
 import { endShim, startSandbox } from '#agent/sandbox/runner.ts';
 import type { RunnerParts } from '#agent/sandbox/runner.ts';
+import type { SpareDirectory } from '#agent/sandbox/spare-directories.ts';
+import { openStateFiles } from '#agent/sandbox/state.ts';
+import type { StateFiles } from '#agent/sandbox/state.ts';
 import { loadNative } from '#native/binding.ts';
 import type { Native } from '#native/binding.ts';
 import { buildNative } from '#native/build.mjs';
 import type { Fd } from '#native/handles.ts';
+import { NsfleetError } from '#shared/errors.ts';
 import { createLog } from '#shared/log.ts';
-import type { ExitStatus } from '#shared/sandbox.ts';
+import type { DesiredPlacement, ExitStatus } from '#shared/sandbox.ts';
 import { desired, range, startAgentProcess, startControllerSide, until } from '#test/support/controller-side.ts';
 import { temporaryDirectories } from '#test/support/dirs.ts';
 import { fileResources } from '#test/support/file-scope.ts';
@@ -38,11 +44,14 @@ const kernel = readKernelFacts(true);
 const cgroups = skip === false ? openCgroups('host', cgroupVariable.NSFLEET_AGENT_CGROUP) : noCgroups('a plain user');
 let native: Native;
 let program: Fd;
+let files: StateFiles;
 before(async () => {
   await buildNative();
   native = loadNative();
   program = native.sealProgram(fileURLToPath(import.meta.resolve('#native/build/nsfleet-shim')));
   fileResources.defer(() => program.close());
+  files = openStateFiles(dirs.root);
+  fileResources.defer(() => files.close());
 });
 
 /** The ready shims below an agent. */
@@ -52,13 +61,24 @@ function readyBelow(pid: number): number[] {
 }
 
 function poolOf(size: number): ReadyPool {
-  return createReadyPool({ native, program, cgroups, host: readHostRootFacts(), kernel, size, log });
+  return createReadyPool({ native, program, cgroups, host: readHostRootFacts(), kernel, size, makeSpare: () => files.makeSpare(), log });
 }
 
-let made = 0;
+/** Where the newest lies. */
+let directory = '';
+
+function write(placement: DesiredPlacement, spare: SpareDirectory | null): void {
+  if (!existsSync(files.directoryOf(placement.placementId)))
+    void files.create(newRecord(placement, randomUUID(), Date.now()), spare).synced;
+}
 
 /** Makes a sandbox, waits for its end, and tells by which shim it was made. */
-async function runOne(ready: ReadyPool, command: string[], idRange = range(0)): Promise<{ exit: ExitStatus | null; pid: number }> {
+async function runOne(
+  ready: ReadyPool,
+  command: string[],
+  idRange = range(0),
+  commit = write,
+): Promise<{ exit: ExitStatus | null; pid: number }> {
   const parts: RunnerParts = {
     native,
     program,
@@ -79,13 +99,13 @@ async function runOne(ready: ReadyPool, command: string[], idRange = range(0)): 
     joins: { initOf: () => null, model: async () => emptyModel },
     owner: { uid: 0, gid: 0 },
   };
-  made += 1;
-  const directory = join(dirs.root, `placement-${made}`);
-  mkdirSync(directory, { mode: 0o700 });
+  const placement = desired(command, { idRange });
+  directory = files.directoryOf(placement.placementId);
+  const place = { path: directory, isThere: false, commit: (spare: SpareDirectory | null) => commit(placement, spare) };
   const over = Promise.withResolvers<void>();
   let exit: ExitStatus | null = null;
   const events = { onExit: (told: ExitStatus) => (exit = told), onGone: () => over.resolve() };
-  const { shim, link, cgroup } = await startSandbox(parts, desired(command, { idRange }), directory, events);
+  const { shim, link, cgroup } = await startSandbox(parts, placement, place, events);
   await over.promise;
   link.close();
   await endShim(shim);
@@ -154,9 +174,22 @@ test('what a ready one cannot make says the same as otherwise', { skip }, async 
   const pool = poolOf(1);
   await until('one to be ready', () => pool.waiting === 1);
   await assert.rejects(runOne(pool, ['no-such-command']), { code: 'COMMAND_NOT_FOUND' });
-  const directory = join(dirs.root, `placement-${made}`);
-  assert.deepEqual(readdirSync(directory).sort(), ['stderr.log', 'stdout.log']);
+  assert.deepEqual(readdirSync(directory).sort(), ['intent', 'state', 'stderr.log', 'stdout.log']);
   await pool.close();
+});
+
+test('what cannot be written down does not run', { skip }, async () => {
+  for (const size of [1, 0]) {
+    const pool = poolOf(size);
+    await until('it to be filled', () => pool.waiting === size);
+    const refuse = (): never => {
+      throw new NsfleetError('STATE_DIRECTORY_UNUSABLE', { attempted: 'write', target: 'intent', reason: 'ENOSPC' });
+    };
+    await assert.rejects(runOne(pool, ['sh', '-c', 'echo it ran'], range(0), refuse), { code: 'STATE_DIRECTORY_UNUSABLE' });
+    assert.equal(existsSync(directory), false);
+    await pool.close();
+    assert.deepEqual(readdirSync(join(dirs.root, 'spare')), []);
+  }
 });
 
 test('they die with their agent, and end with it', { skip }, async () => {

@@ -1,7 +1,7 @@
 /** State files: whole or refused, never half believed. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { parseExitFile } from '#agent/sandbox/exit-file.ts';
@@ -49,10 +49,9 @@ test('reads what it wrote; a damaged state is set aside and the intent stands in
   const [whole, damagedState, damagedBoth, intentOnly] = placements as [typeof record, typeof record, typeof record, typeof record];
   const fileOf = (one: typeof record, name: string) => join(files.directoryOf(one.desired.placementId), name);
   for (const one of placements) {
-    files.create(one);
+    await files.create(one, null).synced;
     if (one !== intentOnly) files.write({ ...one, state: 'running', statusSeq: 6 });
   }
-  await files.sync(whole.desired.placementId);
   for (const path of [fileOf(damagedState, 'state'), fileOf(damagedBoth, 'state'), fileOf(damagedBoth, 'intent')])
     writeFileSync(path, 'nonsense');
   mkdirSync(files.directoryOf(randomUUID()));
@@ -66,6 +65,60 @@ test('reads what it wrote; a damaged state is set aside and the intent stands in
   assert.deepEqual([read(damagedBoth)?.record, read(damagedBoth)?.outdated], [null, true]);
   assert.deepEqual([read(intentOnly)?.record?.statusSeq, read(intentOnly)?.outdated], [5, false]);
   assert.ok(existsSync(`${fileOf(damagedState, 'state')}.damaged`));
+});
+
+test('a spare directory becomes a placement’s with its first record', async () => {
+  const state = join(root, 'spares');
+  const files = openStateFiles(state);
+  const spares = () => readdirSync(join(state, 'spare'));
+  const read = async (from = files) => (await from.readAll((error) => assert.fail(error)))[0];
+  const one = { ...record, desired: { ...record.desired, placementId: randomUUID() } };
+  const directory = files.directoryOf(one.desired.placementId);
+  const [spare, unused] = [await files.makeSpare(), await files.makeSpare()];
+  writeFileSync(`/proc/self/fd/${spare.directory.number}/stdout.log`, 'x');
+  await files.create(one, spare).synced;
+  assert.deepEqual(readdirSync(directory).sort(), ['intent', 'state', 'stdout.log']);
+  assert.deepEqual([(await read())?.record, (await read())?.outdated], [one, false], 'an empty state is none');
+  for (const statusSeq of [6, 7]) {
+    files.write({ ...one, state: 'running', statusSeq });
+    assert.deepEqual([(await read())?.record?.statusSeq, (await read())?.outdated], [statusSeq, false]);
+  }
+  assert.equal(spares().length, 1);
+  await unused.discard();
+  await spare.discard();
+  assert.deepEqual(spares(), []);
+  assert.ok(existsSync(directory));
+  files.close();
+});
+
+test('a power loss may take the rename of a spare directory back, not its record', async () => {
+  const state = join(root, 'power');
+  const files = openStateFiles(state);
+  const one = { ...record, desired: { ...record.desired, placementId: randomUUID() } };
+  const large = {
+    ...one,
+    desired: { ...one.desired, placementId: randomUUID(), spec: { ...one.desired.spec, command: ['echo', 'n'.repeat(5000)] } },
+  };
+  for (const placement of [one, large]) {
+    const spare = await files.makeSpare();
+    const directory = files.directoryOf(placement.desired.placementId);
+    await files.create(placement, spare).synced;
+    renameSync(directory, join(state, 'spare', randomUUID()));
+  }
+  files.close();
+  // One that nobody took, and one with half a record.
+  for (const [name, intent] of [['unused', ''] as const, ['half', encodeRecord(record).slice(0, 300)] as const]) {
+    mkdirSync(join(state, 'spare', name));
+    writeFileSync(join(state, 'spare', name, 'intent'), intent.padEnd(4096, '\0'));
+  }
+  const next = openStateFiles(state);
+  assert.deepEqual(readdirSync(join(state, 'spare')), []);
+  const found = await next.readAll((error) => assert.fail(error));
+  assert.deepEqual(
+    new Set(found.map(({ record }) => record?.desired.placementId)),
+    new Set([one, large].map(({ desired }) => desired.placementId)),
+  );
+  next.close();
 });
 
 test('a state directory that cannot be used is refused with the kernel’s reason', () => {

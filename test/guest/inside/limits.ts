@@ -37,7 +37,8 @@ before(async () => {
   const native = loadNative();
   const program = native.sealProgram(fileURLToPath(import.meta.resolve('#native/build/nsfleet-shim')));
   const [log, host, kernel] = [createLog('test', 'silent'), readHostRootFacts(), readKernelFacts(true)];
-  const ready = createReadyPool({ native, program, cgroups, host, kernel, size: 0, log });
+  const makeSpare = () => Promise.reject(new Error('none is kept ready'));
+  const ready = createReadyPool({ native, program, cgroups, host, kernel, size: 0, makeSpare, log });
   const joins = { initOf: () => null, model: async () => emptyModel };
   const policy = policyOf(PolicyFile.parse({ version: 1 }), null, {}, []);
   const limits = { bytes: mib, entries: 10 };
@@ -59,7 +60,8 @@ async function run(script: string, resources: Resources): Promise<Running> {
   const over = Promise.withResolvers<ExitStatus | null>();
   let exit: ExitStatus | null = null;
   const wish = desired(['sh', '-c', script]);
-  const started = await startSandbox(parts, { ...wish, spec: { ...wish.spec, resources } }, directory, {
+  const place = { path: directory, isThere: true, commit: () => undefined };
+  const started = await startSandbox(parts, { ...wish, spec: { ...wish.spec, resources } }, place, {
     onExit: (told) => (exit = told),
     onGone: () => over.resolve(exit),
   });
