@@ -4,6 +4,7 @@
  */
 import { asNsfleetError } from '#shared/errors.ts';
 import type { PlacementSummary } from '#shared/placement.ts';
+import { isEnded } from '#shared/sandbox.ts';
 import type { DesiredPlacement, PlacementStatus } from '#shared/sandbox.ts';
 import { createObserver } from './observer.ts';
 import { newPlacement } from './placement.ts';
@@ -49,11 +50,13 @@ export function createPlacements(parts: PlacementsParts): Placements {
   const stepParts: StepParts = { ...parts, advance: (placement) => void advance(placement), others: () => held.values() };
 
   const observer = createObserver(parts.runner.native, parts.nowMs, (placement, observed) => {
-    // What has ended meanwhile got it all the same; what is removed has no file any more.
-    if (placement.record.state === 'removed' || held.get(placement.record.desired.placementId) !== placement) return;
+    const { state, desired } = placement.record;
+    // What is being removed has no file to write any more.
+    if (isEnded(state) || desired.wanted === 'removed' || held.get(desired.placementId) !== placement) return;
+    // A step under way has the record in its hands.
+    if (placement.working) return observer.soon(placement);
     change(parts, placement, { observed });
-    // Who works on it tells when that is done.
-    if (!placement.working) tell(placement);
+    tell(placement);
   });
 
   const tell = (placement: Placement): void => {
