@@ -149,9 +149,11 @@ test(
     const given = parts();
     const [kept] = await keepNew(given, { name: 'blue', types: ['net'] }, 'r');
     assert.ok(kept);
-    // ip(8) looks into /run/netns only: in a mount namespace of its own, the test's directory stands there.
+    // ip(8) looks into /run/netns only: in a mount namespace of its own, the test's directory stands there, and nothing of the host's /run.
     const script = `mount --rbind ${given.directories.netns} /run/netns && ip netns exec blue ip -o link && ip netns list`;
-    const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', `mkdir -p /run/netns && ${script}`], { encoding: 'utf8' });
+    const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', `mount -t tmpfs tmpfs /run && mkdir /run/netns && ${script}`], {
+      encoding: 'utf8',
+    });
     assert.match(stdout, /^1: lo: /, stderr);
     assert.match(stdout, /^blue$/m);
     await unkeep(given, await scan(), { type: 'net', key: kept.key, force: false });
