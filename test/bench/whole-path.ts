@@ -16,6 +16,8 @@ import type { Row } from './statistics.ts';
 export type WholePath = AsyncDisposable & {
   /** From the request to the reply that says `running`, and until the API tells of the end; then the sandbox is removed. */
   create(command: readonly string[]): Promise<{ runningMs: number; endedMs: number }>;
+  /** Resolves when so many shims wait ready on its host. */
+  filled(count: number): Promise<void>;
   /** Where the time until `running` went, of all creates since the last call. */
   stages(): Row[];
   pidOf(part: string): number;
@@ -65,6 +67,10 @@ export async function startWholePath(workDir: string): Promise<WholePath> {
       await client.call('sandboxRemove', { params, query: { wait: 'removed' } });
       return { runningMs, endedMs };
     },
+    async filled(count) {
+      const agent = readStack(stackFile(directories(env)))?.processes.find(({ part }) => part === 'agent')?.pid ?? missing('agent');
+      await poll('ready shims', alive, () => (readyBelow(agent) >= count ? true : null));
+    },
     stages() {
       const rows = pathStages.map((name) => ({ name, samples: taken.map((stages) => stages[name]) }));
       taken = [];
@@ -96,6 +102,12 @@ function databaseOf({ config, data }: { config: string; data: string }): WholePa
     .slice(3);
   const password = readFileSync(join(config, 'postgres-password'), 'utf8').trim();
   return { host: socket === '' ? '127.0.0.1' : socket, port: Number(port), password };
+}
+
+function readyBelow(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ');
+  return children.filter((child) => existsSync(`/proc/${child}`) && readFileSync(`/proc/${child}/comm`, 'latin1') === 'nsfleet-ready\n')
+    .length;
 }
 
 function missing(part: string): never {
