@@ -62,11 +62,20 @@ export async function firstLook(parts: DoctorParts, log: Log): Promise<Pick<Host
 
 /** Of what cannot be had, in sentences with what would mend it: `facts.missing`. Pure. */
 export function missingSentences({ findings }: DoctorReport): string[] {
-  return findings
-    .filter(({ state }) => state === 'missing')
-    .map(({ detail, remedy }) => (remedy === null ? detail : `${detail}; ${remedy}`).slice(0, 512))
-    .slice(0, 64);
+  const sentences = new Map<string, string>();
+  for (const { id, state, detail, remedy } of findings) {
+    if (state !== 'missing') continue;
+    // Controllers that are missing for one reason are one sentence.
+    const about = id.startsWith(cgroupPrefix) ? id.slice(cgroupPrefix.length) : '';
+    const rest = (about === '' ? detail : detail.slice(limitsBy(about).length)) + (remedy === null ? '' : `; ${remedy}`);
+    const before = sentences.get(rest);
+    sentences.set(rest, before === undefined ? about : `${before}, ${about}`);
+  }
+  return [...sentences].map(([rest, about]) => `${about === '' ? '' : limitsBy(about)}${rest}`.slice(0, 512)).slice(0, 64);
 }
+
+const cgroupPrefix = 'cgroup.';
+const limitsBy = (names: string): string => `no limits by ${names}: `;
 
 function rights(uid: number): DoctorFinding[] {
   if (uid !== 0) {
@@ -102,12 +111,12 @@ function rights(uid: number): DoctorFinding[] {
 }
 
 function cgroupFinding(name: string, lack: string | null, privileged: boolean): DoctorFinding {
-  const id = `cgroup.${name}`;
+  const id = `${cgroupPrefix}${name}`;
   if (lack === null) return { id, state: 'ok', detail: `sandboxes can be limited by ${name}`, remedy: null };
   const remedy = privileged
     ? 'boot with systemd.unified_cgroup_hierarchy=1, so that cgroup v2 has the controllers'
     : 'run the agent as root';
-  return { id, state: 'missing', detail: `no limits by ${name}: ${lack}`.slice(0, 512), remedy };
+  return { id, state: 'missing', detail: `${limitsBy(name)}${lack}`.slice(0, 512), remedy };
 }
 
 function readText(path: string): string | null {

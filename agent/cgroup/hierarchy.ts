@@ -3,7 +3,7 @@
  * controllers are handed down; nothing runs there (cgroups(7), "no internal processes").
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cgroupControllers } from '#shared/cgroup.ts';
 import type { CgroupController } from '#shared/cgroup.ts';
@@ -29,6 +29,8 @@ export type Cgroups = {
 
 /** It cannot tell whose it is: one that waits ready is nobody's yet, and a cgroup cannot be renamed. */
 const nameBytes = 6;
+/** CGROUP2_SUPER_MAGIC of linux/magic.h. */
+const cgroup2Magic = 0x63677270n;
 const namePattern = /^[0-9a-f]{12}$/;
 
 /** For an agent that may make none, or where the kernel offers none. */
@@ -46,7 +48,7 @@ export function noCgroups(reason: string): Cgroups {
 /** Makes the levels and hands down what controllers there are; never throws. */
 export function openCgroups(hostId: string, parent: string): Cgroups {
   const mount = findMount();
-  if (mount === null) return noCgroups('cgroup v2 is not mounted: boot with systemd.unified_cgroup_hierarchy=1');
+  if (mount === null) return noCgroups('cgroup v2 is not mounted');
   const base = join(mount, parent, hostId);
   try {
     mkdirSync(base, { recursive: true, mode: 0o755 });
@@ -88,8 +90,19 @@ export function openCgroups(hostId: string, parent: string): Cgroups {
 /** The first mount that shows the whole hierarchy, or all that this cgroup namespace sees of it. */
 function findMount(): string | null {
   const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo'));
-  const found = mounts.find(({ fsType, root }) => fsType === 'cgroup2' && root === '/');
-  return found === undefined ? null : rawBytes(found.target).toString();
+  const targets = mounts
+    .filter(({ fsType, root }) => fsType === 'cgroup2' && root === '/')
+    .map(({ target }) => rawBytes(target).toString());
+  // What is mounted over it is another file system at the same path, where directories would be just that.
+  return targets.find(isCgroup2) ?? null;
+}
+
+function isCgroup2(path: string): boolean {
+  try {
+    return statfsSync(path, { bigint: true }).type === cgroup2Magic;
+  } catch {
+    return false;
+  }
 }
 
 /** Null, or why the lowest level cannot have it. */
@@ -97,7 +110,7 @@ function handDown(controller: CgroupController, levels: readonly string[]): stri
   for (const level of levels) {
     try {
       if (!readFileSync(join(level, 'cgroup.controllers'), 'utf8').trim().split(' ').includes(controller)) {
-        return `cgroup v2 has no ${controller} controller at ${level}: it may be bound to cgroup v1`;
+        return `cgroup v2 at ${level} has no such controller: it may be bound to cgroup v1`;
       }
       writeFileSync(join(level, 'cgroup.subtree_control'), `+${controller}`);
     } catch (error) {

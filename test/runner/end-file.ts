@@ -5,6 +5,7 @@ import { sleep } from '#shared/async.ts';
 import { identify, isAlive, signalProcess } from '#controller/up/identity.ts';
 import type { Identity } from '#controller/up/identity.ts';
 import { directoryPrefix, testBase } from '#test/support/own-directories.ts';
+import { removeEmptyCgroups } from '#test/support/own-cgroups.ts';
 import { belongingTo, commandOf } from '#test/support/process-tree.ts';
 import type { Marker } from '#test/support/process-tree.ts';
 import { removeDirectory } from '#test/support/remove-directory.ts';
@@ -32,6 +33,7 @@ export async function endFile(file: Identity, marker: Marker): Promise<string[]>
     left = belongings(file.pid, marker, roots);
   }
   await gone([file]);
+  removeEmptyCgroups(file.pid);
   for (const root of roots) removeDirectory(root);
   return ended;
 }

@@ -2,28 +2,29 @@
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-const parent = `nsfleet-test-${process.pid.toString(36)}`;
+const parentOf = (pid: number): string => `nsfleet-test-${pid.toString(36)}`;
+const parent = parentOf(process.pid);
 
 /** For the environment of every agent. */
 export const cgroupVariable = { NSFLEET_AGENT_CGROUP: parent } as const;
 
 /** The first that there is: as the agent finds it on this machine, and in the guest. */
-function top(): string | null {
+function top(pid: number): string | null {
   const mount = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) => existsSync(join(path, 'cgroup.procs')));
-  return mount === undefined || !existsSync(join(mount, parent)) ? null : join(mount, parent);
+  return mount === undefined || !existsSync(join(mount, parentOf(pid))) ? null : join(mount, parentOf(pid));
 }
 
-/** All of them, a level's own before those below it. */
-export function ownCgroups(): string[] {
-  const first = top();
+/** All of those of the test file that has this pid, a level's own before those below it. */
+export function ownCgroups(pid = process.pid): string[] {
+  const first = top(pid);
   if (first === null) return [];
   const below = readdirSync(first, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
   return [first, ...below.map((entry) => join(entry.parentPath, entry.name)).toSorted()];
 }
 
-/** What a killed agent left for its next start, which never came. One that something runs in stays, and is a leak. */
-export function removeEmptyCgroups(): void {
-  for (const path of ownCgroups().toReversed()) {
+/** What a killed agent of that test file left for its next start, which never came. One that something runs in stays, and is a leak. */
+export function removeEmptyCgroups(pid = process.pid): void {
+  for (const path of ownCgroups(pid).toReversed()) {
     try {
       rmdirSync(path);
     } catch {

@@ -304,7 +304,10 @@ test('root too is told what this host lacks', { skip: process.getuid?.() !== 0 }
   const env = { PATH: process.env['PATH'], HOME: others.root, ...others.env, NATS_SERVER: cachedNats, NSFLEET_HOST_NAME: 'bare' };
   const result = await run('unshare', args, { env, timeoutMs: startMs });
   assert.equal(result.code, 0, result.stderr);
-  assert.match(result.stdout, /missing on this host: .*cgroup v2 is not at \/sys\/fs\/cgroup.* \(npx nsfleet host show bare\)\n/);
+  assert.match(
+    result.stdout,
+    /missing on this host: .*no limits by cpu, memory, pids, io: cgroup v2 is not mounted; .* \(npx nsfleet host show bare\)\n/,
+  );
 });
 
 test('where the kernel forbids user namespaces, that is told with what to do', async () => {
