@@ -128,7 +128,7 @@ int32_t nsf_finding_known(const struct nsf_finding *finding, const char *text, s
 int32_t nsf_finding_resolve(struct nsf_finding *finding, int fd) {
     char path[64];
     /* Opened again only when it is seen to be a namespace: opening a fifo waits, and opening a device may do anything. */
-    int type = nsf_nsfs_magic(fd);
+    int type = nsf_nsfs_check(fd);
     if (type < 0)
         return type;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);

@@ -60,6 +60,8 @@ int nsf_search_descriptors(struct nsf_search *search, struct nsf_place *place, i
 int nsf_search_threads(struct nsf_search *search, struct nsf_place *place);
 /* A socket that the descriptor FD stands for, by its inode on sockfs. */
 int nsf_search_socket(struct nsf_search *search, struct nsf_place *place, int32_t fd, uint64_t inode);
+/* Whether NAME in DIR, or the descriptor DIR itself where NAME is empty, is the device that tun and tap devices are opened by. */
+int nsf_is_tun(int dir, const char *name);
 /* A tun or tap device that FD stands for. */
 int nsf_search_tun(struct nsf_search *search, struct nsf_place *place, int32_t fd);
 

@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define TUN_DEVICE makedev(10, 200) /* linux/miscdevice.h, TUN_MINOR */
-
 /* What else a process with this program and user might be: an agent, or a second one. Its own scan holds namespaces open for a moment. */
 static int likely_pins(const struct nsf_search *search, struct nsf_place *place) {
     struct statx exe;
@@ -68,11 +66,7 @@ static int search_namespace(struct nsf_search *search, struct nsf_place *place, 
 
 /* By its name first: nearly every other path is spared the question. The device has one name everywhere, below whatever a container's /dev is. */
 static int is_tun(int dir, const char *name, const char *text, ssize_t bytes) {
-    struct statx about;
-    if (bytes < 4 || text[0] != '/' || memcmp(text + bytes - 4, "/tun", 4) != 0)
-        return 0;
-    return statx(dir, name, AT_STATX_DONT_SYNC, STATX_TYPE, &about) == 0 && S_ISCHR(about.stx_mode) &&
-           makedev(about.stx_rdev_major, about.stx_rdev_minor) == TUN_DEVICE;
+    return bytes >= 4 && text[0] == '/' && memcmp(text + bytes - 4, "/tun", 4) == 0 && nsf_is_tun(dir, name);
 }
 
 /* Reads the link only: what it leads to is opened when the text says that it is a namespace. 1: the rest is not worth a look. */

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -21,6 +22,7 @@
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438 /* Linux 5.6 */
 #endif
+#define TUN_DEVICE makedev(10, 200) /* linux/miscdevice.h, TUN_MINOR */
 #define OF_THREAD O_EXCL /* PIDFD_THREAD, Linux 6.9: before, the descriptors of a thread that has its own cannot be had */
 #ifndef SIOCGSKNS
 #define SIOCGSKNS 0x894c
@@ -130,8 +132,9 @@ static int ask_socket(struct nsf_search *search, struct nsf_place *place, int32_
     NSF_OWNED_FD copy = copy_descriptor(place, fd);
     int32_t ns = copy;
     if (copy >= 0) {
-        if (statx(copy, "", AT_EMPTY_PATH, STATX_INO, &about) != 0 || about.stx_ino != inode)
-            return 0; /* another file has the number by now */
+        /* Another file may have the number by now, also one of a file system that does not answer. */
+        if (statx(copy, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &about) != 0 || about.stx_ino != inode)
+            return 0;
         ns = resolve_ioctl(search, copy, SIOCGSKNS);
     }
     if (nsf_is_fatal(ns))
@@ -159,21 +162,26 @@ int nsf_search_socket(struct nsf_search *search, struct nsf_place *place, int32_
     return 0;
 }
 
+int nsf_is_tun(int dir, const char *name) {
+    struct statx about;
+    return statx(dir, name, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &about) == 0 && S_ISCHR(about.stx_mode) &&
+           makedev(about.stx_rdev_major, about.stx_rdev_minor) == TUN_DEVICE;
+}
+
 /*
  * What the descriptor holds is the namespace that it was opened in (SIOCGSKNS); the device may have been moved to another since, which then is
  * not held by it, but named all the same so that it is found.
  */
 int nsf_search_tun(struct nsf_search *search, struct nsf_place *place, int32_t fd) {
     struct ifreq request;
-    struct statx about;
     NSF_OWNED_FD copy = copy_descriptor(place, fd);
     if (copy < 0) {
         if (copy != -EBADF)
             nsf_finding_hide(&search->found, NSF_HIDDEN_TUN, -copy);
         return nsf_is_fatal(copy) ? copy : 0;
     }
-    if (statx(copy, "", AT_EMPTY_PATH, STATX_TYPE, &about) != 0 || !S_ISCHR(about.stx_mode))
-        return 0;
+    if (!nsf_is_tun(copy, ""))
+        return 0; /* another file has the number by now: what its driver makes of the requests below is anything */
     int32_t held = resolve_ioctl(search, copy, SIOCGSKNS);
     int32_t device = nsf_is_fatal(held) ? held : resolve_ioctl(search, copy, TUNGETDEVNETNS);
     if (nsf_is_fatal(device))

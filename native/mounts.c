@@ -23,7 +23,7 @@
 
 int nsf_check_namespace(int fd, uint64_t inode) {
     struct statx about;
-    if (nsf_nsfs_magic(fd) < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_INO, &about) != 0 || about.stx_ino != inode)
+    if (nsf_nsfs_check(fd) < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_INO, &about) != 0 || about.stx_ino != inode)
         return -ENOENT;
     return 0;
 }

@@ -69,17 +69,22 @@ int nsf_nsfs_identify(int fd, struct nsf_nsfs *out) {
     return result;
 }
 
-int nsf_nsfs_magic(int fd) {
-    struct statfs about;
-    if (fstatfs(fd, &about) != 0)
+int nsf_nsfs_check(int fd) {
+    struct statx own;
+    struct statx about;
+    /* All namespaces are files of the one nsfs. */
+    if (statx(AT_FDCWD, "/proc/self/ns/mnt", AT_STATX_DONT_SYNC, STATX_INO, &own) != 0 ||
+        statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &about) != 0)
         return -errno;
-    return about.f_type == NSFS_SUPER_MAGIC ? 0 : -EINVAL;
+    return about.stx_dev_major == own.stx_dev_major && about.stx_dev_minor == own.stx_dev_minor ? 0 : -EINVAL;
 }
 
 int nsf_nsfs_type(int fd) {
-    int result = nsf_nsfs_magic(fd);
-    if (result < 0)
-        return result;
+    struct statfs about;
+    if (fstatfs(fd, &about) != 0)
+        return -errno;
+    if (about.f_type != NSFS_SUPER_MAGIC)
+        return -EINVAL;
     int flag = ioctl(fd, NSFS_GET_NSTYPE);
     if (flag < 0)
         return -errno;

@@ -19,14 +19,14 @@ uint32_t nsf_clone_flag(int type);
 /* The type that a link shows: pid_for_children shows a pid namespace. */
 int nsf_link_type(int link);
 
-/* 0 if FD, which may be an O_PATH one, is on nsfs; -EINVAL if not, or -errno. */
-int nsf_nsfs_magic(int fd);
+/* 0 if FD, which may be an O_PATH one of anything, is on nsfs; -EINVAL if not, or -errno. Asks no file system: fstatfs(2) waits for that of a FUSE server. */
+int nsf_nsfs_check(int fd);
 /* 0 or -errno. */
 int nsf_nsfs_identify(int fd, struct nsf_nsfs *out);
 /* The same in two steps: all but the id, which is 0, and the id, 0 where the kernel has none. */
 int nsf_nsfs_inode(int fd, struct nsf_nsfs *out);
 uint64_t nsf_nsfs_id(int fd);
-/* Index of the type (enum nsf_type), -EINVAL if FD is no namespace, or -errno. */
+/* Index of the type (enum nsf_type), -EINVAL if FD is no namespace, or -errno. Of what was opened, so not of anything. */
 int nsf_nsfs_type(int fd);
 /* A new descriptor, or -errno; -EPERM: there is none, or it is outside of the caller's sight (ioctl_nsfs(2)). */
 int nsf_nsfs_parent(int fd);

@@ -89,7 +89,7 @@ static int find_cover(struct nsf_visitor *visitor, const struct chain *chain, co
         NSF_OWNED_FD fd = nsf_visitor_open(visitor, prefix);
         if (fd < 0)
             return fd;
-        if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_WANT_MOUNT, &about) != 0)
+        if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_WANT_MOUNT, &about) != 0)
             return -errno;
         if (!is_in(chain, about.mount_id))
             return -EBUSY;

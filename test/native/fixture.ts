@@ -78,8 +78,11 @@ export function sleeps(pid: number): boolean {
   return comm(pid) === 'sleep';
 }
 
-/** Runs slow-fuse.c, whose mount namespace has the uts namespace of nobody at `held`, below a file system that answers late or never. */
-export async function slowFuse(mode: 'hang' | 'late', directory: string): Promise<AsyncDisposable & { pid: number; held: string }> {
+/** Runs slow-fuse.c, whose mount namespace has the uts namespace of nobody at `held`, below or behind a file system that answers late or never. */
+export async function slowFuse(
+  mode: 'hang' | 'late' | 'cover',
+  directory: string,
+): Promise<AsyncDisposable & { pid: number; held: string }> {
   const point = join(directory, 'point');
   mkdirSync(point);
   const child = spawn(await compile('slow-fuse.c', directory), [mode, point], { stdio: ['pipe', 'pipe', 'inherit'] });

@@ -6,6 +6,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Native } from '#native/binding.ts';
 import type { MountDoor, ReferenceRow, References } from '#native/types.ts';
 import { gather } from '#test/bench/crowd.ts';
@@ -205,6 +206,19 @@ for (const mode of ['late', 'hang'] as const) {
     },
   );
 }
+
+test('a file system that stands over a namespace and answers nothing is not asked', { skip: noFuse }, async () => {
+  using directory = temporaryDirectory();
+  await using fuse = await slowFuse('cover', directory.path);
+  const late = sleep(15_000, null, { ref: false });
+  const found = await Promise.race([native.mounts([{ pid: fuse.pid }]), late]);
+  assert.ok(found !== null, 'it is waited for');
+  const held = found.references.find(({ text }) => Buffer.from(text).toString() === fuse.held);
+  assert.ok(held?.covered);
+  assert.equal(found.namespaces[held.namespaceIndex]?.type, 'uts');
+  assert.ok((found.namespaces[held.namespaceIndex]?.dev ?? 0) > 0, 'found behind it, and not only by its inode');
+  assert.equal(found.hidden['unkillable_children'], undefined);
+});
 
 /** In a mount namespace with an over-mounted namespace, for which a search needs a visitor. */
 async function sleepsInCoveredPlace(): Promise<Disposable & { pid: number }> {

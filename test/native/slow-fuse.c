@@ -1,6 +1,7 @@
 /*
- * A hostile FUSE server: in a mount namespace of its own it has a namespace bind-mounted below argv[2], says "ready", and from then on answers no
- * LOOKUP ("hang") or answers each after 1.5 s ("late"). Ends with its stdin.
+ * A hostile FUSE server: in a mount namespace of its own it has a namespace bind-mounted at argv[2]/held, says "ready", and from then on answers no
+ * LOOKUP ("hang") or answers each after 1.5 s ("late"). With "cover" its root is a file that stands over that mount, and it answers nothing but the
+ * beginning: not even what fstat(2) or fstatfs(2) ask. Ends with its stdin.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -52,12 +53,40 @@ static int mount_below(const char *directory) {
     return mount("/proc/self/ns/uts", path, "none", MS_BIND, NULL) != 0;
 }
 
+/* The bind mount is on what the directory is by itself. */
+static int mount_cover(const char *directory, const char *options) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/held", directory);
+    int file = open(path, O_CREAT | O_CLOEXEC, 0644);
+    if (file < 0 || close(file) != 0 || mount_below(directory) != 0) return 1;
+    return mount("slow", path, "fuse", 0, options) != 0;
+}
+
+/* Till the kernel may go on without us. */
+static int begin(char *request, size_t bytes) {
+    if (read(fuse, request, bytes) <= 0) return 1;
+    serve((const struct fuse_in_header *)(const void *)request, 0);
+    return 0;
+}
+
+static void wait_for_end(void) {
+    char byte;
+    while (read(0, &byte, 1) > 0);
+}
+
 int main(int argc, char **argv) {
     char options[128];
     char request[1 << 17];
     if (argc != 3 || unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0) return 1;
     fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-    snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+    int cover = strcmp(argv[1], "cover") == 0;
+    snprintf(options, sizeof options, "fd=%d,rootmode=%s,user_id=0,group_id=0", fuse, cover ? "100000" : "40000");
+    if (fuse >= 0 && cover) {
+        if (mount_cover(argv[2], options) != 0 || begin(request, sizeof request) != 0) return 2;
+        (void)!write(1, "ready\n", 6);
+        wait_for_end();
+        return 0;
+    }
     if (fuse < 0 || mount("slow", argv[2], "fuse", 0, options) != 0) return 2;
     pid_t child = fork();
     if (child == 0) {
