@@ -1,6 +1,6 @@
 /*
- * crowd N: N idle processes, five to a set of all eight namespaces. Says "ready" when they are there; they end with their parent or by
- * the session's id.
+ * crowd N [sockets]: N idle processes, five to a set of all eight namespaces. Says "ready" when they are there; they end with their parent or by
+ * the session's id. With "sockets" each holds its standard output, which is one of the host's network namespace.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -23,7 +23,7 @@ static void idle(void) {
         pause();
 }
 
-/* What Node takes for a pipe is a socket, of the host's network namespace: all of the crowd would hold that. */
+/* What Node takes for a pipe is a socket, of the host's network namespace: all of the crowd would hold that, which is no host's way. */
 static void let_go(void) {
     int nothing = open("/dev/null", O_RDWR);
     for (int fd = 0; fd <= 2; fd++)
@@ -32,12 +32,13 @@ static void let_go(void) {
 }
 
 /* The first process of a set; the others are its children, of which the first is PID 1. */
-static void lead(int others, int ready) {
+static void lead(int others, int ready, int sockets) {
     if (unshare(sets) != 0) {
         perror("unshare");
         _exit(1);
     }
-    let_go();
+    if (!sockets)
+        let_go();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (int i = 0; i < others; i++) {
         if (fork() == 0) {
@@ -62,7 +63,7 @@ int main(int argc, char **argv) {
         int size = left < 5 ? left : 5;
         if (fork() == 0) {
             close(channel[0]);
-            lead(size - 1, channel[1]);
+            lead(size - 1, channel[1], argc > 2);
         }
         if (read(channel[0], &byte, 1) != 1)
             return 1;

@@ -28,10 +28,11 @@ export function countProcesses(): number {
   return readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name)).length;
 }
 
-/** Fills the machine up to `total` processes and waits until they are there. */
-export async function gather(total: number): Promise<Crowd> {
+/** Fills the machine up to `total` processes and waits until they are there. With `sockets` each holds one of another network namespace. */
+export async function gather(total: number, { sockets = false } = {}): Promise<Crowd> {
   const missing = Math.max(0, total - countProcesses() - 1);
-  const shell = spawn(await compileBench('crowd.c'), [String(missing)], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  const words = [String(missing), ...(sockets ? ['sockets'] : [])];
+  const shell = spawn(await compileBench('crowd.c'), words, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   if (shell.stdout === null) throw new Error('no stdout of the crowd');
   await once(shell.stdout, 'data');
   return { processes: countProcesses(), [Symbol.asyncDispose]: () => disperse(shell) };

@@ -159,7 +159,7 @@ test('a procfs with hidepid= is searched as far as it goes, and the rest is coun
 
 test('with too little room at first, and more processes than are remembered, the whole is found', { skip }, async () => {
   const small = await builtNative({ foundRoom: { references: 1, namespaces: 1, textBytes: 1 } });
-  await using _crowd = await gather(1500);
+  await using _crowd = await gather(1500, { sockets: true });
   const ofCrowd = async (search: Native): Promise<string[]> =>
     (await search.references()).references
       .filter(({ comm }) => Buffer.from(comm).toString().startsWith('crowd'))
