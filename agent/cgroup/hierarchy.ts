@@ -21,7 +21,7 @@ export type Cgroups = {
   open(name: string): SandboxCgroup | null;
   /** The name of the one that the process is in; null where that is none of these. */
   nameOf(pid: number): string | null;
-  /** Removes those that no name of `used` is of and nothing runs in; returns the others. */
+  /** Removes what an earlier life left: those that no name of `used` is of and nothing runs in. Returns the others. */
   sweep(used: ReadonlySet<string>): string[];
   /** Removes what is empty of the levels above. */
   close(): void;
@@ -55,6 +55,8 @@ export function openCgroups(hostId: string, parent: string): Cgroups {
   } catch (error) {
     return noCgroups(`no cgroup can be made below ${mount}: ${errorText(error)}`);
   }
+  // Not those that this life makes: one is empty until its first process is born there.
+  const left = readdirSync(base).filter((name) => namePattern.test(name));
   const lacks = new Map<CgroupController, string>();
   for (const controller of cgroupControllers) {
     const reason = handDown(controller, [mount, dirname(base), base]);
@@ -78,8 +80,7 @@ export function openCgroups(hostId: string, parent: string): Cgroups {
         : null;
     },
     sweep(used) {
-      const names = readdirSync(base).filter((name) => namePattern.test(name));
-      return names.filter((name) => !used.has(name) && !removed(join(base, name)));
+      return left.filter((name) => !used.has(name) && !removed(join(base, name)));
     },
     close() {
       if (removed(base)) removed(dirname(base));

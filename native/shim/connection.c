@@ -3,8 +3,10 @@
 #include "sys.h"
 #include "text.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 static struct request parse(const char *line) {
     struct request request = {REQUEST_UNKNOWN, 0};
@@ -102,4 +104,15 @@ void connection_send_exit(struct connection *connection, int code, int signal, i
     }
     text_add(&text, "\n");
     connection_send(connection, line);
+}
+
+void connection_hear_out(const struct connection *connection) {
+    enum { TURNS = 16 };
+    struct timespec bound = {0, 500000000};
+    struct pollfd polled = {connection->fd, POLLIN, 0};
+    char dropped[LINE_MAX_BYTES];
+    for (int turn = 0; turn < TURNS && connection->fd >= 0; turn++) {
+        if (SYS(SYS_ppoll, &polled, 1, &bound, NULL, 0) <= 0) return;
+        if (SYS(SYS_recvfrom, connection->fd, dropped, sizeof dropped, MSG_DONTWAIT, NULL, NULL) <= 0) return;
+    }
 }

@@ -33,6 +33,10 @@ void connection_answer(struct connection *connection, int result, const char *st
 /* `failed <errno> <op> <step> <detail>` */
 void connection_send_failure(struct connection *connection, const struct failure *failure);
 
+/* After the last word: reads and drops what the peer says until it hangs up, half a second at most. Hanging up first would make its next write
+ * fail, and who writes may not read on after that: it would not hear why. */
+void connection_hear_out(const struct connection *connection);
+
 /* `running <init> <command>` */
 void connection_send_running(struct connection *connection, int init, int command);
 

@@ -50,7 +50,10 @@ static int run_main(char *mode, int ready) {
     if (result < 0) run_abandon(&run);
     int status = result == 0 ? run_supervise(&run) : 1;
     SYS(SYS_unlinkat, STATE_FD, "shim.sock", 0);
-    if (status != 0) connection_send_failure(&run.connection[CONNECTIONS_MAX], &run.failure);
+    if (status != 0) {
+        connection_send_failure(&run.connection[CONNECTIONS_MAX], &run.failure);
+        connection_hear_out(&run.connection[CONNECTIONS_MAX]);
+    }
     return status;
 }
 

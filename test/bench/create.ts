@@ -22,7 +22,7 @@ const wholeName = 'nsfleet, whole path (a shim ready)';
 const wholeAgainName = 'nsfleet, whole path, right after another';
 const payload = ['/usr/bin/echo', 'x'];
 
-type Moments = { runningMs: number; endedMs: number };
+type Moments = { heardMs?: number | undefined; runningMs: number; endedMs: number };
 
 export async function benchCreate(rounds: number): Promise<void> {
   const { cache } = directories(process.env);
@@ -87,7 +87,7 @@ export async function benchCreate(rounds: number): Promise<void> {
 async function measure(
   contenders: readonly { name: string; moments: () => Promise<Moments> }[],
   rounds: number,
-): Promise<{ running: Row[]; ended: Row[] }> {
+): Promise<{ running: Row[]; heard: Row[]; ended: Row[] }> {
   const all = contenders.map((): Moments[] => []);
   const running = await interleave(
     contenders.map(({ name, moments }, index) => ({
@@ -101,12 +101,17 @@ async function measure(
     rounds,
   );
   const ended = contenders.map(({ name }, index) => ({ name, samples: (all[index] ?? []).slice(1).map((taken) => taken.endedMs) }));
-  return { running, ended };
+  const heard = contenders.map(({ name }, index) => ({
+    name,
+    samples: (all[index] ?? []).slice(1).flatMap(({ heardMs }) => heardMs ?? []),
+  }));
+  return { running, heard: heard.filter(({ samples }) => samples.length > 0), ended };
 }
 
-function print(what: string, toReachMs: number, { running, ended }: { running: Row[]; ended: Row[] }): void {
+function print(what: string, toReachMs: number, { running, heard, ended }: { running: Row[]; heard: Row[]; ended: Row[] }): void {
   const of = (name: string | undefined) => median(running.find((row) => row.name === name)?.samples ?? []).toFixed(2);
   console.log(`${formatRows(`${what}: from asking for a sandbox to its command running`, running)}\n`);
+  if (heard.length > 0) console.log(`${formatRows(`${what}: until the shim’s “running” is heard, before that is committed`, heard)}\n`);
   console.log(`${formatRows(`${what}: from asking for a sandbox to its command’s end being known`, ended)}\n`);
   console.log(`${what}: ${of(running[0]?.name)} ms to running (to reach: ${toReachMs}); bubblewrap ${of('bubblewrap')}\n`);
 }

@@ -14,8 +14,11 @@ import type { PathStage } from './path-stages.ts';
 import type { Row } from './statistics.ts';
 
 export type WholePath = AsyncDisposable & {
-  /** From the request to the reply that says `running`, and until the API tells of the end; then the sandbox is removed. */
-  create(command: readonly string[]): Promise<{ runningMs: number; endedMs: number }>;
+  /**
+   * From the request to the reply that says `running`, and until the API tells of the end; then the sandbox is removed. `heardMs`: until the
+   * controller has heard the shim's "running", before it commits that; the answer's way back to the client is in it all the same.
+   */
+  create(command: readonly string[]): Promise<{ heardMs: number | undefined; runningMs: number; endedMs: number }>;
   /** Resolves when so many shims wait ready on its host. */
   filled(count: number): Promise<void>;
   /** Where the time until `running` went, of all creates since the last call. */
@@ -65,7 +68,7 @@ export async function startWholePath(workDir: string): Promise<WholePath> {
       const stages = stagesBetween(before, await look(), runningMs);
       if (stages !== null) taken.push(stages);
       await client.call('sandboxRemove', { params, query: { wait: 'removed' } });
-      return { runningMs, endedMs };
+      return { heardMs: stages === null ? undefined : runningMs - stages['commit 2: running'], runningMs, endedMs };
     },
     async filled(count) {
       const agent = readStack(stackFile(directories(env)))?.processes.find(({ part }) => part === 'agent')?.pid ?? missing('agent');

@@ -61,7 +61,7 @@ function namespaceOf(scan: Scan, pid: number, type: (typeof namespaceLinks)[numb
 
 test('a scan agrees with Node about every process that did not change meanwhile', async () => {
   // The children's pid namespace shows only while it has an init: one that lived between the two looks was seen by the scan alone. Not twice.
-  const differed: number[][] = [];
+  const differed: Map<number, unknown>[] = [];
   for (let round = 0; round < 2; round++) {
     const earlier = witnessAll();
     const scan = await native.scan();
@@ -69,15 +69,17 @@ test('a scan agrees with Node about every process that did not change meanwhile'
     const stable = [...earlier].filter(([pid, seen]) => isDeepStrictEqual(later.get(pid), seen));
     assert.ok(stable.length > 5, `compared ${stable.length} processes`);
     assert.equal(scan.counts.processes, scan.processes.length);
-    const isTold = ([pid, seen]: (typeof stable)[number]) => {
+    const wrong = new Map<number, unknown>();
+    for (const [pid, seen] of stable) {
       const row = processOf(scan, pid);
-      return isDeepStrictEqual({ startTicks: row.startTicks, links: linksOf(scan, row), uid: row.uid }, seen);
-    };
-    differed.push(stable.filter((one) => !isTold(one)).map(([pid]) => pid));
+      const told = { startTicks: row.startTicks, links: linksOf(scan, row), uid: row.uid };
+      if (!isDeepStrictEqual(told, seen)) wrong.set(pid, { told, seen });
+    }
+    differed.push(wrong);
   }
-  const [first = [], second = []] = differed;
+  const [first, second] = differed;
   assert.deepEqual(
-    first.filter((pid) => second.includes(pid)),
+    [...(first ?? [])].filter(([pid]) => second?.has(pid)),
     [],
   );
 });

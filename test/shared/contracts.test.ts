@@ -134,6 +134,7 @@ describe('sandbox', () => {
       root: { type: 'host' },
       volumes: [],
       seccomp: { profile: 'strict' },
+      landlock: { readable: [], writable: [] },
       resources: {},
       logMaxBytes: 1_048_576,
       stopSignal: 'SIGTERM',
