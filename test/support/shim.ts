@@ -121,6 +121,8 @@ export function conversation(child: Pick<Child, 'wait' | 'close'>, socket: Socke
     const parts = (rest + text).split('\n');
     rest = parts.pop() ?? '';
     lines.push(...parts);
+    // As the agent: there is nothing more to say to it.
+    if (parts.some((line) => line.startsWith('failed '))) socket.end();
     wake.resolve();
   });
   socket.on('error', () => undefined);
