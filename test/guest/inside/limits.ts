@@ -123,11 +123,14 @@ test('freezing takes less than 100 ms, and stops all of it', async () => {
     tookMs.push(performance.now() - began);
     const used = usedUs(busy);
     await sleep(100);
-    assert.equal(usedUs(busy), used);
+    // What it used up to then may be booked a moment later; running it would be 100,000 or so.
+    assert.ok(usedUs(busy) - used < 10_000, `${usedUs(busy) - used} µs while frozen`);
     await busy.cgroup?.freeze(false, 5000);
   }
   // The median: the guest's processors are emulated, and share this machine's with whatever else runs there.
   assert.ok((tookMs.toSorted((a, b) => a - b)[2] ?? 0) < 100, `frozen after ${tookMs.map(Math.round).join(', ')} ms`);
+  busy.link.kill();
+  await busy.ended;
 });
 
 test('a fork storm ends with its cgroup', async () => {
