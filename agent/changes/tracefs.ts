@@ -7,6 +7,7 @@
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
 import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,6 +15,8 @@ import { errorText } from '#shared/errors.ts';
 import { changeKinds } from './records.ts';
 
 const mountPoint = '/sys/kernel/tracing';
+/** PROC_PID_INIT_INO of linux/proc_ns.h: the one in which the kernel's events count. */
+const firstPidNamespace = 'pid:[4026531836]';
 /** Where it is mounted by custom. */
 export const tracefsPlaces = [mountPoint, '/sys/kernel/debug/tracing'];
 /** Of each CPU. A thousand events: a tenth of a second of 5,000 forks a second, of which the watcher reads each 5 ms. */
@@ -64,6 +67,8 @@ export async function makeInstance(
   owner: { pid: number; startTicks: bigint },
   startOf: (pid: number) => bigint | null,
 ): Promise<TraceInstance> {
+  if (readlinkSync('/proc/self/ns/pid') !== firstPidNamespace)
+    throw new Error('it tells pids of the first pid namespace, and this agent is in another');
   const root = await findTracefs();
   const instances = join(root, 'instances');
   await removeStale(instances, startOf);
